@@ -1,0 +1,1 @@
+"""Custom dialects, one folder each."""

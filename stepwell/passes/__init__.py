@@ -1,0 +1,1 @@
+"""Passes and pipelines: everything that takes a module from one stage to the next."""

@@ -1,0 +1,89 @@
+"""What a pass is.
+
+A pass is a frozen dataclass whose fields are its options::
+
+    @register_pass
+    @dataclass(frozen=True)
+    class GraphDcePass(Pass):
+        \"\"\"Erase graph ops whose results nobody uses.  ...\"\"\"
+
+        name: ClassVar[str] = "graph-dce"
+        summary: ClassVar[str] = "erase unused graph ops"
+        stage: ClassVar[Stage | None] = Stage.GRAPH
+
+        limit: int = option(10, help="how many rounds to run")
+
+        def apply(self, op: ir.Operation) -> None: ...
+
+Valid IR goes in and valid IR comes out; in between anything may hold.  A pass decides every refusal before it changes
+the module, so that one that fails leaves the module as it was.
+"""
+
+import dataclasses
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Any, ClassVar, NoReturn, TypeVar
+
+from stepwell.support.bindings import ir
+from stepwell.support.errors import PassFailure
+from stepwell.support.locations import plain_location
+from stepwell.support.stages import Stage
+
+__all__ = ["Pass", "PassFailure", "fail", "option", "register_pass", "registered_passes"]
+
+T = TypeVar("T")
+
+
+def option(default: T, *, help: str) -> T:
+    """Declare an option of a pass, with its default and one line of help."""
+    field: T = dataclasses.field(default=default, metadata={"help": help})
+    return field
+
+
+@dataclass(frozen=True)
+class Pass(ABC):
+    """A named change to a module.
+
+    Class attributes:
+        name: kebab-case name in pipeline texts; the file has the same name with underscores.
+        summary: one imperative line for ``--help``.
+        stage: the stage of the modules it takes, or None for any.
+        gives: the stage it leaves the module at, or None where that does not change.
+        anchor: the op it runs on; ``func.func`` passes run on every function of a module.
+    """
+
+    name: ClassVar[str]
+    summary: ClassVar[str]
+    stage: ClassVar[Stage | None] = None
+    gives: ClassVar[Stage | None] = None
+    anchor: ClassVar[str] = "builtin.module"
+
+    @abstractmethod
+    def apply(self, op: "ir.Operation") -> None:
+        """Change ``op``, an operation of kind ``anchor``; refuse with ``fail``."""
+
+
+def fail(op: "ir.Operation", reason: str) -> NoReturn:
+    """Refuse ``op``: report ``reason`` as an error diagnostic at its location, and raise PassFailure."""
+    operation = op.operation
+    message = f"'{operation.name}' op {reason}"
+    operation.location.emit_error(message)
+    raise PassFailure(message, location=plain_location(operation.location))
+
+
+_PASSES: dict[str, type[Pass]] = {}
+
+P = TypeVar("P", bound=type[Any])
+
+
+def register_pass(cls: P) -> P:
+    """Make a pass class known by its name; two classes of one name are an error that names both."""
+    other = _PASSES.setdefault(cls.name, cls)
+    if other is not cls:
+        raise ValueError(f"pass '{cls.name}' is defined by both {other.__module__} and {cls.__module__}")
+    return cls
+
+
+def registered_passes() -> dict[str, type[Pass]]:
+    """Return the passes registered so far, by name."""
+    return dict(_PASSES)

@@ -1,0 +1,1 @@
+"""Ground floor: bindings, errors, symbolic sizes, data types, targets, stages."""

@@ -1,0 +1,146 @@
+"""Every error a user can meet, with a stable code, a message and a fix.
+
+    StepwellError                    base: catch this one
+    |-- MissingDependencyError       SW001  a package or program is not installed
+    |-- InvalidOptionError           SW002  an option, target, pass or pipeline text is wrong
+    |-- ImportProgramError           SW100  an exported program cannot be imported
+    |   |-- UnsupportedOpError       SW101  it holds ops we do not support (all are listed)
+    |   `-- TypeMismatchError        SW102  our type rule and torch's metadata differ
+    |-- InvalidInputFileError        SW103  a .pt2, .mlir or .swx file cannot be read
+    |-- CompileError                 SW200  a pass, the code generator or a worker failed
+    |   |-- PassFailure              SW201  a pass refused the program or broke
+    |   `-- WorkerError              SW202  a compile worker died, ran out of time or of memory
+    |-- CacheError                   SW203  the cache directory cannot be used
+    |-- ArtifactError                SW300  an artifact is foreign, damaged, newer or does not fit this machine
+    |-- ArgumentError                SW400  a call's arguments do not fit the program
+    `-- RuntimeFailure               SW401  a kernel reported an error (an index out of range, ...)
+
+Errors carry plain locations (file, line, column, frames), never MLIR objects, so that they outlive the context.
+"""
+
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+
+@dataclass(frozen=True)
+class SourceLocation:
+    """A place in the user's program.
+
+    Attributes:
+        file: path of the file as the compiler saw it.
+        line: line number, counted from 1.
+        column: column, counted from 1, or 0 where it is unknown.
+        name: the node or op at that place, or "".
+        frames: the callers, innermost first, as (function, file, line).
+    """
+
+    file: str
+    line: int
+    column: int = 0
+    name: str = ""
+    frames: tuple[tuple[str, str, int], ...] = field(default=())
+
+    def __str__(self) -> str:
+        column = f":{self.column}" if self.column else ""
+        return f"{self.file}:{self.line}{column}"
+
+
+class StepwellError(Exception):
+    """Base of all errors that stepwell raises on purpose.
+
+    Args:
+        message: what was expected and what was found, in one phrase or more lines.
+        fix: what the user can do about it.
+        location: the user's line, where it is known.
+    """
+
+    code: ClassVar[str] = "SW000"
+
+    def __init__(self, message: str, *, fix: str = "", location: SourceLocation | None = None) -> None:
+        self.message = message
+        self.fix = fix
+        self.location = location
+        super().__init__(message)
+
+    def __str__(self) -> str:
+        where = f"{self.location}: " if self.location is not None else ""
+        fix = f"\n  fix: {self.fix}" if self.fix else ""
+        return f"{where}{self.message} [{self.code}]{fix}"
+
+
+class MissingDependencyError(StepwellError):
+    """A package or program that this step needs is not installed."""
+
+    code = "SW001"
+
+
+class InvalidOptionError(StepwellError):
+    """An option, target, pass name or pipeline text is wrong."""
+
+    code = "SW002"
+
+
+class ImportProgramError(StepwellError):
+    """An exported program cannot be imported."""
+
+    code = "SW100"
+
+
+class UnsupportedOpError(ImportProgramError):
+    """A program holds ops that have no converter; the message lists all of them."""
+
+    code = "SW101"
+
+
+class TypeMismatchError(ImportProgramError):
+    """The result type that our rule computes differs from torch's own metadata."""
+
+    code = "SW102"
+
+
+class InvalidInputFileError(StepwellError):
+    """A program file cannot be read."""
+
+    code = "SW103"
+
+
+class CompileError(StepwellError):
+    """A program cannot be compiled."""
+
+    code = "SW200"
+
+
+class PassFailure(CompileError):
+    """A pass refused the program, or broke."""
+
+    code = "SW201"
+
+
+class WorkerError(CompileError):
+    """A compile worker died, or ran out of time or memory."""
+
+    code = "SW202"
+
+
+class CacheError(StepwellError):
+    """The cache directory cannot be used."""
+
+    code = "SW203"
+
+
+class ArtifactError(StepwellError):
+    """An artifact is foreign, damaged, newer, or does not fit this machine."""
+
+    code = "SW300"
+
+
+class ArgumentError(StepwellError, TypeError):
+    """The arguments of a call do not fit the program."""
+
+    code = "SW400"
+
+
+class RuntimeFailure(StepwellError, RuntimeError):
+    """A kernel reported an error while it ran; the program's results were not returned."""
+
+    code = "SW401"

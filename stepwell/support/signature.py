@@ -1,0 +1,152 @@
+"""What a program takes and gives: the contract between importer, plan, artifact and executable."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from stepwell.support.dtypes import DType
+from stepwell.support.structure import Structure
+from stepwell.support.symbolic import Expr
+
+ARGUMENT_KINDS = ("user", "parameter", "buffer", "constant")
+
+
+@dataclass(frozen=True)
+class ArgumentSpec:
+    """One tensor argument of ``main``.
+
+    Attributes:
+        name: for the user's own: the path, such as ``x`` or ``batch['mask'][0]``; for the others: the tensor's
+            qualified name, such as ``layer1.0.conv.weight``.
+        kind: one of ARGUMENT_KINDS.
+        dtype: element type.
+        shape: one expression per dimension.
+        persistent: False for a buffer that a state dict leaves out.
+    """
+
+    name: str
+    kind: str
+    dtype: DType
+    shape: tuple[Expr, ...]
+    persistent: bool = True
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain JSON data."""
+        return {
+            "name": self.name,
+            "kind": self.kind,
+            "dtype": self.dtype.label,
+            "shape": [size.to_json() for size in self.shape],
+            "persistent": self.persistent,
+        }
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> "ArgumentSpec":
+        """Read what ``to_json`` wrote."""
+        shape = tuple(Expr.from_json(size) for size in data["shape"])
+        return cls(data["name"], data["kind"], DType.from_name(data["dtype"]), shape, data["persistent"])
+
+
+@dataclass(frozen=True)
+class ResultSpec:
+    """One tensor result of ``main``.
+
+    Attributes:
+        kind: "user" for a result the user sees, "buffer" or "input" for a new value written back after the call.
+        target: for "buffer" and "input": name of the argument that takes the new value.
+        dtype: element type.
+        shape: one expression per dimension.
+    """
+
+    kind: str
+    target: str
+    dtype: DType
+    shape: tuple[Expr, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain JSON data."""
+        return {
+            "kind": self.kind,
+            "target": self.target,
+            "dtype": self.dtype.label,
+            "shape": [size.to_json() for size in self.shape],
+        }
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> "ResultSpec":
+        """Read what ``to_json`` wrote."""
+        shape = tuple(Expr.from_json(size) for size in data["shape"])
+        return cls(data["kind"], data["target"], DType.from_name(data["dtype"]), shape)
+
+
+@dataclass(frozen=True)
+class SymbolSpec:
+    """A size known only at run time: main's argument ``argument`` has it as dimension ``dim``.
+
+    Attributes:
+        name: identifier used in expressions.
+        argument: index among main's arguments.
+        dim: dimension of that argument.
+        minimum, maximum: bounds that hold; maximum None means unbounded.
+    """
+
+    name: str
+    argument: int
+    dim: int
+    minimum: int = 0
+    maximum: int | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain JSON data."""
+        return {
+            "name": self.name,
+            "argument": self.argument,
+            "dim": self.dim,
+            "minimum": self.minimum,
+            "maximum": self.maximum,
+        }
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> "SymbolSpec":
+        """Read what ``to_json`` wrote."""
+        return cls(data["name"], data["argument"], data["dim"], data["minimum"], data["maximum"])
+
+
+@dataclass(frozen=True)
+class Signature:
+    """A program's arguments, results, their nesting and its symbolic sizes.
+
+    Attributes:
+        arguments: main's arguments in order, the user's first.
+        results: main's results in order.
+        inputs: structure of ``(args, kwargs)``; leaves are indices into ``arguments``.
+        outputs: structure of the returned value; leaves are indices into ``results``.
+        symbols: sizes bound at each call, in an order in which each argument's own sizes suffice.  A dimension whose
+            expression is not a bare symbol is checked against the value the symbols give it.
+    """
+
+    arguments: tuple[ArgumentSpec, ...]
+    results: tuple[ResultSpec, ...]
+    inputs: Structure
+    outputs: Structure
+    symbols: tuple[SymbolSpec, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain JSON data."""
+        return {
+            "arguments": [argument.to_json() for argument in self.arguments],
+            "results": [result.to_json() for result in self.results],
+            "inputs": self.inputs.to_json(),
+            "outputs": self.outputs.to_json(),
+            "symbols": [symbol.to_json() for symbol in self.symbols],
+        }
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> "Signature":
+        """Read what ``to_json`` wrote."""
+        return cls(
+            tuple(map(ArgumentSpec.from_json, data["arguments"])),
+            tuple(map(ResultSpec.from_json, data["results"])),
+            Structure.from_json(data["inputs"]),
+            Structure.from_json(data["outputs"]),
+            tuple(map(SymbolSpec.from_json, data["symbols"])),
+        )

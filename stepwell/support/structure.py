@@ -1,0 +1,116 @@
+"""Nested arguments and results without torch: tuples, lists, dicts, namedtuples and None around numbered leaves."""
+
+from collections import namedtuple
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from stepwell.support.errors import ArgumentError
+
+
+@dataclass(frozen=True)
+class Structure:
+    """A node of a nested value.
+
+    Attributes:
+        kind: "leaf", "constant", "tuple", "list", "dict" or "namedtuple".
+        children: nodes inside a container, in order.
+        keys: keys of a dict, or field names of a namedtuple.
+        value: the number of a leaf, the value of a constant (None, bool, int, float or str), the name of a namedtuple.
+    """
+
+    kind: str
+    children: tuple["Structure", ...] = ()
+    keys: tuple[Any, ...] = ()
+    value: Any = None
+
+    @classmethod
+    def leaf(cls, number: int) -> "Structure":
+        """Return the leaf that stands for flat value ``number``."""
+        return cls("leaf", value=number)
+
+    def unflatten(self, leaves: Callable[[int], Any]) -> Any:
+        """Build the nested value, asking ``leaves`` for each flat value by its number."""
+        match self.kind:
+            case "leaf":
+                return leaves(self.value)
+            case "constant":
+                return self.value
+        items = [child.unflatten(leaves) for child in self.children]
+        match self.kind:
+            case "tuple":
+                return tuple(items)
+            case "list":
+                return items
+            case "dict":
+                return dict(zip(self.keys, items, strict=True))
+        return _namedtuple_class(self.value, self.keys)(*items)
+
+    def flatten(self, value: Any, path: str = "") -> Iterator[tuple[int, str, Any]]:
+        """Yield (leaf number, path, value) for each leaf; raises ArgumentError, with the path, where it does not fit."""
+        match self.kind:
+            case "leaf":
+                yield self.value, path, value
+            case "constant":
+                if type(value) is not type(self.value) or value != self.value:
+                    raise ArgumentError(
+                        f"argument '{path}' was fixed to {self.value!r} at export, got {value!r}",
+                        fix="export the program again with this value, or pass the exported one",
+                    )
+            case "tuple" | "list" | "namedtuple":
+                wanted = list if self.kind == "list" else tuple
+                if not isinstance(value, wanted) or len(value) != len(self.children):
+                    raise ArgumentError(
+                        f"argument '{path}' must be a {self.kind} of {len(self.children)}, got {_kind(value)}"
+                    )
+                names = [f".{key}" for key in self.keys] or [f"[{i}]" for i in range(len(self.children))]
+                for child, name, item in zip(self.children, names, value, strict=True):
+                    yield from child.flatten(item, path + name)
+            case "dict":
+                if not isinstance(value, dict) or set(value) != set(self.keys):
+                    keys = sorted(map(repr, value)) if isinstance(value, dict) else _kind(value)
+                    raise ArgumentError(
+                        f"argument '{path}' must be a dict with keys {list(self.keys)}, got {keys}"
+                    )
+                for child, key in zip(self.children, self.keys, strict=True):
+                    yield from child.flatten(value[key], f"{path}[{key!r}]")
+
+    def paths(self, path: str = "") -> Iterator[tuple[int, str]]:
+        """Yield (leaf number, path) for each leaf."""
+        if self.kind == "leaf":
+            yield self.value, path
+        names = {
+            "dict": [f"[{key!r}]" for key in self.keys],
+            "namedtuple": [f".{key}" for key in self.keys],
+        }.get(self.kind, [f"[{i}]" for i in range(len(self.children))])
+        for child, name in zip(self.children, names, strict=True):
+            yield from child.paths(path + name)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain JSON data."""
+        data: dict[str, Any] = {"kind": self.kind}
+        if self.children:
+            data["children"] = [child.to_json() for child in self.children]
+        if self.keys:
+            data["keys"] = list(self.keys)
+        if self.value is not None:
+            data["value"] = self.value
+        return data
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> "Structure":
+        """Read what ``to_json`` wrote."""
+        children = tuple(cls.from_json(child) for child in data.get("children", ()))
+        return cls(data["kind"], children, tuple(data.get("keys", ())), data.get("value"))
+
+
+def _kind(value: Any) -> str:
+    size = f" of {len(value)}" if isinstance(value, tuple | list) else ""
+    return f"{type(value).__name__}{size}"
+
+
+@cache
+def _namedtuple_class(name: str, fields: tuple[str, ...]) -> type:
+    # The user's own class cannot be imported where the artifact runs; one with the same name and fields stands in.
+    return namedtuple(name, fields)  # type: ignore[misc]  # noqa: PYI024

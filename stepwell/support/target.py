@@ -1,0 +1,81 @@
+"""What code is made for: the machine, its vector width and its caches."""
+
+import platform
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from stepwell.support.errors import InvalidOptionError
+
+_CPU_VECTOR_BITS = {"x86-64-v3": 256, "x86-64-v4": 512}
+_CUDA_ARCHITECTURES = ("sm_80", "sm_90", "sm_90a", "sm_100")
+
+
+@dataclass(frozen=True)
+class Target:
+    """A parsed target.
+
+    Attributes:
+        kind: "cpu" or "cuda".
+        arch: "x86-64-v3" (AVX2, FMA, F16C), "x86-64-v4" (AVX-512), or "sm_90a" and its kin.
+    """
+
+    kind: str
+    arch: str
+
+    @classmethod
+    def parse(cls, text: str) -> "Target":
+        """Parse ``cpu``, ``cpu:x86-64-v3``, ``cuda:sm_90a``, ...; ``cpu`` alone means this machine's best level."""
+        kind, _, arch = text.partition(":")
+        if kind == "cpu":
+            arch = arch or host_level()
+            known: tuple[str, ...] = tuple(_CPU_VECTOR_BITS)
+        elif kind == "cuda":
+            arch = arch or "sm_90a"
+            known = _CUDA_ARCHITECTURES
+        else:
+            raise InvalidOptionError(
+                f"unknown target '{text}'", fix="use cpu, cpu:x86-64-v3, cuda:sm_90a, ..."
+            )
+        if arch not in known:
+            raise InvalidOptionError(
+                f"unknown architecture '{arch}' in target '{text}'", fix=f"use {', '.join(known)}"
+            )
+        return cls(kind, arch)
+
+    def __str__(self) -> str:
+        return f"{self.kind}:{self.arch}"
+
+    @property
+    def vector_bits(self) -> int:
+        """Width of a vector register of a CPU target, in bits."""
+        return _CPU_VECTOR_BITS[self.arch]
+
+    @property
+    def vector_registers(self) -> int:
+        """Number of vector registers of a CPU target."""
+        return 32 if self.vector_bits == 512 else 16
+
+
+@cache
+def host_features() -> frozenset[str]:
+    """Return the CPU feature flags of this machine as Linux spells them; empty where they cannot be read."""
+    if platform.machine() != "x86_64":
+        return frozenset()
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return frozenset()
+    flags = next((line for line in lines if line.startswith("flags")), "")
+    return frozenset(flags.partition(":")[2].split())
+
+
+@cache
+def host_level() -> str:
+    """Return the x86-64 level of this machine: "x86-64-v4" or "x86-64-v3"; raises where it has less."""
+    features = host_features()
+    if {"avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl"} <= features:
+        return "x86-64-v4"
+    if {"avx2", "fma", "f16c", "bmi2"} <= features:
+        return "x86-64-v3"
+    raise InvalidOptionError("this machine's CPU has no AVX2, which stepwell's CPU code needs")
