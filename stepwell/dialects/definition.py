@@ -30,7 +30,9 @@ from stepwell.support.bindings import ir, irdl, native, ods_common
 
 __all__ = ["Dialect", "Operand", "OperationBase", "Optional", "Pure", "Region", "Result", "Sequence", "operand"]
 
-Operand, Result, Region = ir.Value, ir.OpResult, ir.Region
+Operand = ir.Value
+Result = ir.OpResult
+Region = ir.Region
 _Variadicity = irdl.Variadicity
 
 
@@ -123,7 +125,9 @@ class OperationBase(ir.OpView):
             if get_origin(annotation) is ClassVar or key.startswith("_"):
                 continue
             options = cls.__dict__.get(key)
-            parsed.append(_parse_field(key, annotation, options if isinstance(options, FieldOptions) else FieldOptions()))
+            parsed.append(
+                _parse_field(key, annotation, options if isinstance(options, FieldOptions) else FieldOptions())
+            )
         cls.fields = (*cls.fields, *parsed)
         if name is None:
             return
@@ -179,7 +183,8 @@ def _expanded(fields: Sequence[Field]) -> list[Field]:
     for field in fields:
         if field.mixed:
             expanded += [
-                Field(f"{field.name}_{i}", field.kind, _Variadicity.optional, field.constraint) for i in range(MIXED_LIMIT)
+                Field(f"{field.name}_{i}", field.kind, _Variadicity.optional, field.constraint)
+                for i in range(MIXED_LIMIT)
             ]
         else:
             expanded.append(field)
@@ -308,6 +313,8 @@ class Dialect(ir.Dialect):
         """Load the dialect into the current context; exactly once per context."""
         irdl.load_dialects(cls.irdl_module())
         if not cls._registered:
+            # Without a search prefix the bindings do not find our classes and silently give plain OpViews.
+            native.globals.append_dialect_search_prefix(cls.__module__.partition(f".{cls.DIALECT_NAMESPACE}")[0])
             native.globals._register_dialect_impl(cls.DIALECT_NAMESPACE, cls)
             for operation in cls.operations:
                 ods_common._cext.register_operation(cls, replace=True)(operation)
@@ -325,7 +332,9 @@ def _emit_irdl(operation: type[OperationBase]) -> None:
         if required:
             irdl.attributes_([irdl.any() for _ in required], [f.name for f in required])
         if operation.of_kind("region"):
-            irdl.regions_([irdl.region([]) for _ in operation.of_kind("region")], [f.name for f in operation.of_kind("region")])
+            irdl.regions_(
+                [irdl.region([]) for _ in operation.of_kind("region")], [f.name for f in operation.of_kind("region")]
+            )
 
 
 def verify(root: "ir.Operation") -> int:

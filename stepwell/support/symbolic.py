@@ -97,9 +97,7 @@ class Expr:
         return self + -Expr.of(other)
 
     def __mul__(self, other: Operand) -> "Expr":
-        return Expr._from_terms(
-            (tuple(sorted(a + b)), f * g) for a, f in self.terms for b, g in Expr.of(other).terms
-        )
+        return Expr._from_terms((tuple(sorted(a + b)), f * g) for a, f in self.terms for b, g in Expr.of(other).terms)
 
     def __floordiv__(self, other: Operand) -> "Expr":
         divisor = Expr.of(other)
@@ -120,7 +118,7 @@ class Expr:
         # (d*q + r) // d == q + r // d holds for every integer q, so whole multiples may leave the division.
         whole = Expr._from_terms((m, f // divisor) for m, f in self.terms if f % divisor == 0)
         rest = Expr(tuple((m, f) for m, f in self.terms if f % divisor))
-        if rest.is_constant and 0 <= rest.constant < abs(divisor):
+        if rest.is_constant:
             return whole + rest.constant // divisor
         return whole + Expr._atom("floordiv", (rest, Expr.const(divisor)))
 
@@ -148,9 +146,7 @@ class Expr:
             if value == 0:
                 raise ZeroDivisionError(f"({self}) % 0")
             rest = Expr._from_terms((m, f % value) for m, f in self.terms)
-            return (
-                Expr.const(rest.constant % value) if rest.is_constant else Expr._atom("mod", (rest, divisor))
-            )
+            return Expr.const(rest.constant % value) if rest.is_constant else Expr._atom("mod", (rest, divisor))
         if self._exact_quotient(divisor) is not None:
             return Expr.const(0)
         return Expr._atom("mod", (self, divisor))

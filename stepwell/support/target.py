@@ -34,13 +34,9 @@ class Target:
             arch = arch or "sm_90a"
             known = _CUDA_ARCHITECTURES
         else:
-            raise InvalidOptionError(
-                f"unknown target '{text}'", fix="use cpu, cpu:x86-64-v3, cuda:sm_90a, ..."
-            )
+            raise InvalidOptionError(f"unknown target '{text}'", fix="use cpu, cpu:x86-64-v3, cuda:sm_90a, ...")
         if arch not in known:
-            raise InvalidOptionError(
-                f"unknown architecture '{arch}' in target '{text}'", fix=f"use {', '.join(known)}"
-            )
+            raise InvalidOptionError(f"unknown architecture '{arch}' in target '{text}'", fix=f"use {', '.join(known)}")
         return cls(kind, arch)
 
     def __str__(self) -> str:

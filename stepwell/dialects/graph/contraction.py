@@ -1,0 +1,38 @@
+"""Matrix products."""
+
+from typing import Any
+
+import numpy as np
+
+from stepwell.dialects.definition import Operand, Pure, Result
+from stepwell.dialects.graph.base import GraphOperation, Tensor, same_dtype
+from stepwell.dialects.graph.types import TensorMeta, meta_of
+
+
+class LinearOp(GraphOperation, name="linear", traits=[Pure]):
+    """``operand @ weight.T + bias`` over the last dimension of ``operand``.
+
+    Shapes: operand ``[..., K]``, weight ``[N, K]``, bias ``[N]``, result ``[..., N]``; one dtype.
+    """
+
+    operand: Operand[Tensor]
+    weight: Operand[Tensor]
+    bias: Operand[Tensor] | None
+    result: Result[Tensor]
+
+    @classmethod
+    def infer(cls, op: Any) -> tuple[TensorMeta, ...]:
+        """Leading dimensions of the operand, then N."""
+        operand, weight = meta_of(op.operand), meta_of(op.weight)
+        metas = [operand, weight, *([meta_of(op.bias)] if op.bias is not None else [])]
+        dtype = same_dtype(cls.OPERATION_NAME, *metas)
+        if weight.rank != 2 or operand.rank < 1:
+            raise ValueError(f"needs an operand of rank 1 or more and a matrix, got {operand} and {weight}")
+        if operand.shape[-1] != weight.shape[1]:
+            raise ValueError(f"operand has {operand.shape[-1]} columns and the weight {weight.shape[1]}")
+        return (TensorMeta((*operand.shape[:-1], weight.shape[0]), dtype),)
+
+    @classmethod
+    def evaluate(cls, op: Any, *arrays: Any) -> Any:
+        product = np.matmul(arrays[0], arrays[1].T)
+        return product + arrays[2] if len(arrays) > 2 else product

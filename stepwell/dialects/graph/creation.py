@@ -1,0 +1,29 @@
+"""Ops that make tensors from nothing."""
+
+from typing import Any
+
+import numpy as np
+
+from stepwell.dialects.definition import Pure, Result
+from stepwell.dialects.graph.base import GraphOperation, Tensor
+from stepwell.dialects.graph.types import TensorMeta
+from stepwell.support.bindings import ir
+from stepwell.support.dtypes import DType
+
+
+class ConstantOp(GraphOperation, name="constant", traits=[Pure]):
+    """A 0-d tensor of ``dtype`` holding ``value`` (FloatAttr f64, IntegerAttr i64 or BoolAttr)."""
+
+    value: ir.FloatAttr | ir.IntegerAttr | ir.BoolAttr
+    dtype: ir.StringAttr
+    result: Result[Tensor]
+
+    @classmethod
+    def infer(cls, op: Any) -> tuple[TensorMeta, ...]:
+        """0-d, the named dtype."""
+        return (TensorMeta((), DType.from_name(ir.StringAttr(op.dtype).value)),)
+
+    @classmethod
+    def evaluate(cls, op: Any, *arrays: Any) -> Any:
+        dtype = DType.from_name(ir.StringAttr(op.dtype).value)
+        return np.array(op.value.value, dtype=dtype.numpy)

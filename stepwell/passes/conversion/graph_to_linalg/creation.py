@@ -1,0 +1,17 @@
+"""Ops that make tensors from nothing."""
+
+from typing import Any
+
+from stepwell.dialects.graph.creation import ConstantOp
+from stepwell.passes.conversion.graph_to_linalg.lowering import Builder, Tensor, element_type, lowers, result_meta
+from stepwell.support.bindings import arith, ir
+
+
+@lowers(ConstantOp)
+def lower_constant(build: Builder, op: Any) -> Tensor:
+    meta = result_meta(op)
+    kind = element_type(meta.dtype)
+    value = op.value.value
+    scalar = ir.FloatAttr.get(kind, float(value)) if meta.dtype.is_float else ir.IntegerAttr.get(kind, int(value))
+    splat = ir.DenseElementsAttr.get_splat(build.type_of(meta), scalar)
+    return Tensor(arith.constant(splat.type, splat), meta)

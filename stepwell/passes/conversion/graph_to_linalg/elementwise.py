@@ -1,0 +1,42 @@
+"""Elementwise ops to ``linalg.generic``."""
+
+from typing import Any
+
+from stepwell.dialects.graph.elementwise import AddOp, ConvertOp, MulOp, ReluOp
+from stepwell.passes.conversion.graph_to_linalg.lowering import Builder, Tensor, constant, lowers, result_meta
+from stepwell.support.bindings import arith, ir
+from stepwell.support.dtypes import DType
+
+
+@lowers(ReluOp)
+def lower_relu(build: Builder, op: Any, operand: Tensor) -> Tensor:
+    def body(x: Any) -> Any:
+        zero = constant(0, x.type)
+        return arith.maximumf(x, zero) if isinstance(x.type, ir.FloatType) else arith.maxsi(x, zero)
+
+    return build.pointwise(result_meta(op), [operand], body)
+
+
+@lowers(AddOp)
+def lower_add(build: Builder, op: Any, lhs: Tensor, rhs: Tensor) -> Tensor:
+    def body(x: Any, y: Any) -> Any:
+        if lhs.meta.dtype is DType.BOOL:
+            return arith.ori(x, y)
+        return arith.addf(x, y) if lhs.meta.dtype.is_float else arith.addi(x, y)
+
+    return build.pointwise(result_meta(op), [lhs, rhs], body)
+
+
+@lowers(MulOp)
+def lower_mul(build: Builder, op: Any, lhs: Tensor, rhs: Tensor) -> Tensor:
+    def body(x: Any, y: Any) -> Any:
+        if lhs.meta.dtype is DType.BOOL:
+            return arith.andi(x, y)
+        return arith.mulf(x, y) if lhs.meta.dtype.is_float else arith.muli(x, y)
+
+    return build.pointwise(result_meta(op), [lhs, rhs], body)
+
+
+@lowers(ConvertOp)
+def lower_convert(build: Builder, op: Any, operand: Tensor) -> Tensor:
+    return build.convert(operand, result_meta(op).dtype)

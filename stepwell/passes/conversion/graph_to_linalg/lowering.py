@@ -1,0 +1,228 @@
+"""Shared ground of the lowerings: a function on its way from graph to linalg, and the table of lowerings.
+
+A lowering is a function registered for one op class::
+
+    @lowers(ReluOp)
+    def lower_relu(build: Builder, op: ReluOp, operand: Tensor) -> Tensor:
+        return build.pointwise(result_meta(op), [operand], lambda x: ...)
+
+It gets one ``Tensor`` (or None, or a list, as the op declares) per operand field and returns one per result.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from stepwell.dialects.graph.base import GraphOperation
+from stepwell.dialects.graph.types import ONE, Shape, TensorMeta, meta_of
+from stepwell.support.bindings import arith, ir, linalg, tensor
+from stepwell.support.dtypes import DType
+from stepwell.support.symbolic import Atom, Expr
+
+# A list of ir.AffineExpr-building indices: one affine expression per dimension of the tensor it reads.
+Body = Callable[..., Any]
+
+
+@dataclass(frozen=True)
+class Tensor:
+    """A lowered tensor: its SSA value at the linalg stage, and its shape and dtype at the graph stage."""
+
+    value: Any
+    meta: TensorMeta
+
+
+Lowered = Tensor | tuple[Tensor, ...]
+LOWERINGS: dict[type[GraphOperation], Callable[..., Lowered]] = {}
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def lowers(*classes: type[GraphOperation]) -> Callable[[F], F]:
+    """Register a lowering for op classes."""
+
+    def register(function: F) -> F:
+        for cls in classes:
+            if cls in LOWERINGS:
+                raise ValueError(f"'{cls.OPERATION_NAME}' has two lowerings")
+            LOWERINGS[cls] = function
+        return function
+
+    return register
+
+
+def result_meta(op: Any, number: int = 0) -> TensorMeta:
+    """Return shape and dtype of one result of a graph op."""
+    return meta_of(op.operation.results[number])
+
+
+def element_type(dtype: DType) -> Any:
+    """Return the element type at the linalg stage, where integers carry no sign."""
+    return ir.Type.parse("i8" if dtype is DType.UINT8 else dtype.mlir)
+
+
+def compute_type(dtype: DType) -> Any:
+    """Return the type that scalar code computes in: float32 for the two 16-bit floats, else the element type."""
+    return ir.F32Type.get() if dtype in (DType.FLOAT16, DType.BFLOAT16) else element_type(dtype)
+
+
+def widen(scalar: Any) -> Any:
+    """Extend a 16-bit float to float32; leave other scalars alone."""
+    if isinstance(scalar.type, ir.F16Type | ir.BF16Type):
+        return arith.extf(ir.F32Type.get(), scalar)
+    return scalar
+
+
+def narrow(scalar: Any, dtype: DType) -> Any:
+    """Round a float32 scalar to a 16-bit float ``dtype``; leave other scalars alone."""
+    target = element_type(dtype)
+    if scalar.type != target and dtype in (DType.FLOAT16, DType.BFLOAT16):
+        return arith.truncf(target, scalar)
+    return scalar
+
+
+def constant(value: float | int | bool, kind: Any) -> Any:
+    """Return a scalar constant of an MLIR type."""
+    if isinstance(kind, ir.FloatType):
+        return arith.constant(kind, float(value))
+    return arith.constant(kind, int(value))
+
+
+class Builder:
+    """Builds the linalg form of one function; ``sizes`` binds each symbol to an index value."""
+
+    def __init__(self, symbols: dict[str, Any]) -> None:
+        self._symbols = symbols
+        self._sizes: dict[Expr, Any] = {}
+        # Sizes are built once, at the top of the function, so that every later op may use them.
+        self.size_point: Any = None
+
+    # -- sizes ---------------------------------------------------------------------------------------------------
+
+    def size(self, expr: Expr) -> Any:
+        """Return ``expr`` as an index value."""
+        if expr not in self._sizes:
+            with self.size_point, ir.Location.unknown():
+                self._sizes[expr] = self._build_size(expr)
+        return self._sizes[expr]
+
+    def _build_size(self, expr: Expr) -> Any:
+        total: Any = None
+        for monomial, factor in expr.terms:
+            product = None
+            for atom in monomial:
+                value = self._build_atom(atom)
+                product = value if product is None else arith.muli(product, value)
+            if product is None:
+                product = arith.constant(ir.IndexType.get(), factor)
+            elif factor != 1:
+                product = arith.muli(product, self.size(Expr.const(factor)))
+            total = product if total is None else arith.addi(total, product)
+        return total if total is not None else arith.constant(ir.IndexType.get(), 0)
+
+    def _build_atom(self, atom: Atom) -> Any:
+        if atom.operator == "symbol":
+            return self._symbols[atom.name]
+        operands = [self.size(operand) for operand in atom.operands]
+        match atom.operator:
+            case "floordiv":
+                return arith.floordivsi(*operands)
+            case "mod":
+                # Python's remainder has the divisor's sign: a - b * floor(a / b).
+                return arith.subi(operands[0], arith.muli(operands[1], arith.floordivsi(*operands)))
+        combine = arith.minsi if atom.operator == "min" else arith.maxsi
+        result = operands[0]
+        for operand in operands[1:]:
+            result = combine(result, operand)
+        return result
+
+    def mixed_size(self, expr: Expr) -> Any:
+        """Return a Python int for a constant, else an index value."""
+        return expr.constant if expr.is_constant else self.size(expr)
+
+    # -- types and empty tensors -----------------------------------------------------------------------------------
+
+    @staticmethod
+    def type_of(meta: TensorMeta) -> Any:
+        """Return the linalg-stage tensor type of ``meta``."""
+        dynamic = ir.ShapedType.get_dynamic_size()
+        sizes = [size.constant if size.is_constant else dynamic for size in meta.shape]
+        return ir.RankedTensorType.get(sizes, element_type(meta.dtype), loc=ir.Location.unknown())
+
+    def empty(self, shape: Shape, kind: Any) -> Any:
+        """Return ``tensor.empty`` of ``shape`` and an MLIR element type."""
+        return tensor.empty([self.mixed_size(size) for size in shape], kind)
+
+    def filled(self, shape: Shape, kind: Any, value: float | int | bool) -> Any:
+        """Return a tensor filled with one constant, as the start of a reduction."""
+        return linalg.fill(constant(value, kind), outs=[self.empty(shape, kind)])
+
+    # -- structured ops --------------------------------------------------------------------------------------------
+
+    def generic(
+        self,
+        inputs: Sequence[tuple[Any, Any]],
+        outputs: Sequence[tuple[Any, Any]],
+        iterators: Sequence[str],
+        body: Body,
+    ) -> list[Any]:
+        """Build ``linalg.generic``.
+
+        Args:
+            inputs: (value, affine map) pairs.
+            outputs: (initial value, affine map) pairs.
+            iterators: "parallel" or "reduction" per loop.
+            body: gets the scalars of inputs and outputs, returns a scalar or a tuple of them.
+        """
+        kinds = [ir.Attribute.parse(f"#linalg.iterator_type<{kind}>") for kind in iterators]
+        maps = [ir.AffineMapAttr.get(map_) for _, map_ in (*inputs, *outputs)]
+        op = linalg.GenericOp(
+            [value.type for value, _ in outputs],
+            [value for value, _ in inputs],
+            [value for value, _ in outputs],
+            ir.ArrayAttr.get(maps),
+            ir.ArrayAttr.get(kinds),
+        )
+        scalars = [ir.RankedTensorType(value.type).element_type for value, _ in (*inputs, *outputs)]
+        block = op.regions[0].blocks.append(*scalars, arg_locs=[ir.Location.unknown()] * len(scalars))
+        with ir.InsertionPoint(block):
+            results = body(*block.arguments)
+            linalg.YieldOp(list(results) if isinstance(results, tuple) else [results])
+        return list(op.results)
+
+    @staticmethod
+    def broadcast_map(shape: Shape, result: Shape) -> Any:
+        """Return the map by which a tensor of ``shape`` is read in a loop nest over ``result``."""
+        offset = len(result) - len(shape)
+        exprs = [
+            ir.AffineConstantExpr.get(0)
+            if size == ONE and result[offset + dim] != ONE
+            else ir.AffineDimExpr.get(offset + dim)
+            for dim, size in enumerate(shape)
+        ]
+        return ir.AffineMap.get(len(result), 0, exprs)
+
+    def pointwise(self, meta: TensorMeta, inputs: Sequence[Tensor], body: Body) -> Tensor:
+        """Compute each element of ``meta`` from the matching elements of the broadcast inputs.
+
+        ``body`` gets scalars in their compute types (16-bit floats come as float32) and returns one, which is rounded
+        to the result's dtype where that is a 16-bit float.
+        """
+        rank = len(meta.shape)
+        output = self.empty(meta.shape, element_type(meta.dtype))
+        pairs = [(item.value, self.broadcast_map(item.meta.shape, meta.shape)) for item in inputs]
+
+        def wrapped(*scalars: Any) -> Any:
+            return narrow(body(*[widen(scalar) for scalar in scalars[: len(inputs)]]), meta.dtype)
+
+        identity = ir.AffineMap.get_identity(rank)
+        (value,) = self.generic(pairs, [(output, identity)], ["parallel"] * rank, wrapped)
+        return Tensor(value, meta)
+
+    def convert(self, item: Tensor, dtype: DType) -> Tensor:
+        """Cast every element as torch casts it."""
+        from stepwell.passes.conversion.graph_to_linalg.casts import cast_scalar
+
+        if item.meta.dtype is dtype:
+            return item
+        source = item.meta.dtype
+        return self.pointwise(item.meta.with_dtype(dtype), [item], lambda x: cast_scalar(x, source, dtype))
