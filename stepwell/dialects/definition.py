@@ -229,7 +229,7 @@ def _value_getter(
 def _attribute_getter(name: str) -> Callable[[Any], Any]:
     def get(self: Any) -> Any:
         attributes = self.operation.attributes
-        return attributes[name] if name in attributes else None
+        return attributes.get(name)
 
     return get
 
@@ -287,7 +287,7 @@ class Dialect(ir.Dialect):
 
     DIALECT_NAMESPACE: ClassVar[str]
     operations: ClassVar[list[type[OperationBase]]]
-    Operation: ClassVar[Any]
+    Operation: ClassVar[type[OperationBase]]
     _registered: ClassVar[bool] = False
 
     def __init_subclass__(cls, name: str, **kwargs: Any) -> None:

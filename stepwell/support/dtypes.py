@@ -21,13 +21,8 @@ class DType(Enum):
     UINT8 = ("uint8", 1, "ui8", "uint")
     BOOL = ("bool", 1, "i1", "bool")
 
-    label: str
-    itemsize: int
-    mlir: str
-    kind: str
-
     def __init__(self, label: str, itemsize: int, mlir: str, kind: str) -> None:
-        self.label = label
+        self.label = label  # type: ignore[misc]  # mypy takes the name for an enum member
         self.itemsize = itemsize
         self.mlir = mlir
         self.kind = kind

@@ -48,7 +48,7 @@ class Structure:
         return _namedtuple_class(self.value, self.keys)(*items)
 
     def flatten(self, value: Any, path: str = "") -> Iterator[tuple[int, str, Any]]:
-        """Yield (leaf number, path, value) for each leaf; raises ArgumentError, with the path, where it does not fit."""
+        """Yield (leaf number, path, value) for each leaf; raises ArgumentError naming the path that does not fit."""
         match self.kind:
             case "leaf":
                 yield self.value, path, value
@@ -111,4 +111,4 @@ def _kind(value: Any) -> str:
 @cache
 def _namedtuple_class(name: str, fields: tuple[str, ...]) -> type:
     # The user's own class cannot be imported where the artifact runs; one with the same name and fields stands in.
-    return namedtuple(name, fields)  # type: ignore[misc]
+    return namedtuple(name, fields)

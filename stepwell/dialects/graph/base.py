@@ -13,11 +13,11 @@ An op family is one file.  An op declares its fields, its rule and its meaning::
 
 from collections.abc import Sequence
 from types import SimpleNamespace
-from typing import Any, ClassVar
+from typing import Any
 
 from stepwell.dialects.definition import OperationBase, VerificationError
 from stepwell.dialects.graph.dialect import Graph
-from stepwell.dialects.graph.types import Shape, TensorMeta, broadcast_shapes, meta_of, tensor_type
+from stepwell.dialects.graph.types import Shape, TensorMeta, meta_of, tensor_type
 from stepwell.support.bindings import ir
 from stepwell.support.dtypes import DType
 from stepwell.support.symbolic import Expr
@@ -25,7 +25,7 @@ from stepwell.support.symbolic import Expr
 Tensor = ir.RankedTensorType
 
 
-class GraphOperation(Graph.Operation):
+class GraphOperation(OperationBase, dialect=Graph):
     """Base of all graph ops."""
 
     @classmethod

@@ -64,7 +64,7 @@ def _refuse_unsupported(root: Any, functions: Sequence[Any]) -> None:
 
 def convert_function(function: Any) -> None:
     """Replace one function of graph ops by its linalg form."""
-    metas = [_argument_meta(argument) for argument in function.arguments]
+    metas = [meta_of(argument) for argument in function.arguments]
     results = [meta_of(kind) for kind in ir.FunctionType(function.type).results]
     with function.location, ir.InsertionPoint(function):
         kind = ir.FunctionType.get(
@@ -89,10 +89,6 @@ def convert_function(function: Any) -> None:
             _convert_operation(build, child, values)
     anchor.owner.erase()
     function.operation.erase()
-
-
-def _argument_meta(argument: Any) -> TensorMeta:
-    return meta_of(argument)
 
 
 def _argument_dictionaries(function: Any) -> list[Any]:
@@ -131,8 +127,9 @@ def _convert_operation(build: Builder, op: Any, values: dict[Any, Tensor]) -> No
         func.ReturnOp([values[operand].value for operand in op.operands])
         return
     if not isinstance(op, GraphOperation):
-        clone = op.operation.clone()
-        raise PassFailure(f"'{clone.name}' is not an op of the graph stage", location=plain_location(op.location))
+        raise PassFailure(
+            f"'{op.operation.name}' is not an op of the graph stage", location=plain_location(op.location)
+        )
     operands: list[Any] = []
     for field in op.of_kind("operand"):
         found = getattr(op, field.name)
@@ -142,5 +139,4 @@ def _convert_operation(build: Builder, op: Any, values: dict[Any, Tensor]) -> No
             operands.append(values[found] if found is not None else None)
     lowered = LOWERINGS[type(op)](build, op, *operands)
     parts = lowered if isinstance(lowered, tuple) else (lowered,)
-    for result, part in zip(op.operation.results, parts, strict=True):
-        values[result] = part
+    values.update(zip(op.operation.results, parts, strict=True))

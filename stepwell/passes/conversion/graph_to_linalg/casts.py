@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from stepwell.passes.conversion.graph_to_linalg.scalars import compute_type, constant
 from stepwell.support.bindings import arith, ir
 from stepwell.support.dtypes import DType
 
@@ -12,9 +13,6 @@ def cast_scalar(scalar: Any, source: DType, target: DType) -> Any:
     Float to integer truncates; integer to integer wraps; anything to bool asks whether it differs from zero (NaN does).
     A 16-bit float target stays float32 here: the caller rounds it.
     """
-    # Imported here would be a cycle: lowering imports the builder that uses this file for Builder.convert.
-    from stepwell.passes.conversion.graph_to_linalg.lowering import compute_type, constant
-
     to = compute_type(target)
     if target is DType.BOOL:
         if source is DType.BOOL:

@@ -15,11 +15,27 @@ from typing import Any, TypeVar
 
 from stepwell.dialects.graph.base import GraphOperation
 from stepwell.dialects.graph.types import ONE, Shape, TensorMeta, meta_of
+from stepwell.passes.conversion.graph_to_linalg.casts import cast_scalar
+from stepwell.passes.conversion.graph_to_linalg.scalars import compute_type, constant, element_type, narrow, widen
 from stepwell.support.bindings import arith, ir, linalg, tensor
 from stepwell.support.dtypes import DType
 from stepwell.support.symbolic import Atom, Expr
 
-# A list of ir.AffineExpr-building indices: one affine expression per dimension of the tensor it reads.
+__all__ = [
+    "LOWERINGS",
+    "Builder",
+    "Lowered",
+    "Tensor",
+    "compute_type",
+    "constant",
+    "element_type",
+    "lowers",
+    "narrow",
+    "result_meta",
+    "widen",
+]
+
+# Builds the scalar code of one element: scalars of inputs and outputs in, a scalar or a tuple of them out.
 Body = Callable[..., Any]
 
 
@@ -53,38 +69,6 @@ def lowers(*classes: type[GraphOperation]) -> Callable[[F], F]:
 def result_meta(op: Any, number: int = 0) -> TensorMeta:
     """Return shape and dtype of one result of a graph op."""
     return meta_of(op.operation.results[number])
-
-
-def element_type(dtype: DType) -> Any:
-    """Return the element type at the linalg stage, where integers carry no sign."""
-    return ir.Type.parse("i8" if dtype is DType.UINT8 else dtype.mlir)
-
-
-def compute_type(dtype: DType) -> Any:
-    """Return the type that scalar code computes in: float32 for the two 16-bit floats, else the element type."""
-    return ir.F32Type.get() if dtype in (DType.FLOAT16, DType.BFLOAT16) else element_type(dtype)
-
-
-def widen(scalar: Any) -> Any:
-    """Extend a 16-bit float to float32; leave other scalars alone."""
-    if isinstance(scalar.type, ir.F16Type | ir.BF16Type):
-        return arith.extf(ir.F32Type.get(), scalar)
-    return scalar
-
-
-def narrow(scalar: Any, dtype: DType) -> Any:
-    """Round a float32 scalar to a 16-bit float ``dtype``; leave other scalars alone."""
-    target = element_type(dtype)
-    if scalar.type != target and dtype in (DType.FLOAT16, DType.BFLOAT16):
-        return arith.truncf(target, scalar)
-    return scalar
-
-
-def constant(value: float | int | bool, kind: Any) -> Any:
-    """Return a scalar constant of an MLIR type."""
-    if isinstance(kind, ir.FloatType):
-        return arith.constant(kind, float(value))
-    return arith.constant(kind, int(value))
 
 
 class Builder:
@@ -220,8 +204,6 @@ class Builder:
 
     def convert(self, item: Tensor, dtype: DType) -> Tensor:
         """Cast every element as torch casts it."""
-        from stepwell.passes.conversion.graph_to_linalg.casts import cast_scalar
-
         if item.meta.dtype is dtype:
             return item
         source = item.meta.dtype

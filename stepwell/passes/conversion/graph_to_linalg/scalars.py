@@ -1,0 +1,38 @@
+"""Scalar types and constants inside the bodies of structured ops."""
+
+from typing import Any
+
+from stepwell.support.bindings import arith, ir
+from stepwell.support.dtypes import DType
+
+
+def element_type(dtype: DType) -> Any:
+    """Return the element type at the linalg stage, where integers carry no sign."""
+    return ir.Type.parse("i8" if dtype is DType.UINT8 else dtype.mlir)
+
+
+def compute_type(dtype: DType) -> Any:
+    """Return the type that scalar code computes in: float32 for the two 16-bit floats, else the element type."""
+    return ir.F32Type.get() if dtype in (DType.FLOAT16, DType.BFLOAT16) else element_type(dtype)
+
+
+def widen(scalar: Any) -> Any:
+    """Extend a 16-bit float to float32; leave other scalars alone."""
+    if isinstance(scalar.type, ir.F16Type | ir.BF16Type):
+        return arith.extf(ir.F32Type.get(), scalar)
+    return scalar
+
+
+def narrow(scalar: Any, dtype: DType) -> Any:
+    """Round a float32 scalar to a 16-bit float ``dtype``; leave other scalars alone."""
+    target = element_type(dtype)
+    if scalar.type != target and dtype in (DType.FLOAT16, DType.BFLOAT16):
+        return arith.truncf(target, scalar)
+    return scalar
+
+
+def constant(value: float | int | bool, kind: Any) -> Any:
+    """Return a scalar constant of an MLIR type."""
+    if isinstance(kind, ir.FloatType):
+        return arith.constant(kind, float(value))
+    return arith.constant(kind, int(value))
