@@ -21,6 +21,7 @@ The installed bindings (22.1) lack upstream's own module, and these properties o
 * Loading a dialect twice into one context aborts the process: ``load`` is called once, where the context is made.
 """
 
+import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from types import UnionType
@@ -119,10 +120,10 @@ class OperationBase(ir.OpView):
         if dialect is not None:
             cls.dialect = dialect
         cls.traits = (*cls.traits, *traits)
-        own = cls.__dict__.get("__annotations__", {})
+        own = inspect.get_annotations(cls)
         parsed = []
         for key, annotation in own.items():
-            if get_origin(annotation) is ClassVar or key.startswith("_"):
+            if str(get_origin(annotation)) == "typing.ClassVar" or key.startswith("_"):
                 continue
             options = cls.__dict__.get(key)
             parsed.append(

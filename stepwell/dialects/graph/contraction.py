@@ -6,7 +6,7 @@ import numpy as np
 
 from stepwell.dialects.definition import Operand, Pure, Result
 from stepwell.dialects.graph.base import GraphOperation, Tensor, same_dtype
-from stepwell.dialects.graph.types import TensorMeta, meta_of
+from stepwell.dialects.graph.types import TensorMeta, broadcast_shapes, meta_of
 
 
 class LinearOp(GraphOperation, name="linear", traits=[Pure]):
@@ -36,3 +36,30 @@ class LinearOp(GraphOperation, name="linear", traits=[Pure]):
     def evaluate(cls, op: Any, *arrays: Any) -> Any:
         product = np.matmul(arrays[0], arrays[1].T)
         return product + arrays[2] if len(arrays) > 2 else product
+
+
+class MatmulOp(GraphOperation, name="matmul", traits=[Pure]):
+    """``torch.matmul``: products of vectors, matrices, and batches of matrices whose leading dimensions broadcast."""
+
+    lhs: Operand[Tensor]
+    rhs: Operand[Tensor]
+    result: Result[Tensor]
+
+    @classmethod
+    def infer(cls, op: Any) -> tuple[TensorMeta, ...]:
+        """Broadcast batch, rows of lhs (unless it is a vector), columns of rhs (unless it is a vector)."""
+        lhs, rhs = meta_of(op.lhs), meta_of(op.rhs)
+        dtype = same_dtype(cls.OPERATION_NAME, lhs, rhs)
+        if lhs.rank < 1 or rhs.rank < 1:
+            raise ValueError(f"needs vectors or matrices, got {lhs} and {rhs}")
+        inner = rhs.shape[-2] if rhs.rank > 1 else rhs.shape[0]
+        if lhs.shape[-1] != inner:
+            raise ValueError(f"lhs has {lhs.shape[-1]} columns and rhs {inner} rows")
+        batch = broadcast_shapes(lhs.shape[:-2], rhs.shape[:-2])
+        rows = lhs.shape[-2:-1] if lhs.rank > 1 else ()
+        columns = rhs.shape[-1:] if rhs.rank > 1 else ()
+        return (TensorMeta((*batch, *rows, *columns), dtype),)
+
+    @classmethod
+    def evaluate(cls, op: Any, *arrays: Any) -> Any:
+        return np.matmul(*arrays)

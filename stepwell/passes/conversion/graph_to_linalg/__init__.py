@@ -1,6 +1,11 @@
 """Lowerings of graph ops, one file per op family.  Importing this package registers all of them."""
 
-from stepwell.passes.conversion.graph_to_linalg import contraction, creation, elementwise
+import importlib
+import pkgutil
+
 from stepwell.passes.conversion.graph_to_linalg.lowering import LOWERINGS, Builder, Tensor
 
-__all__ = ["LOWERINGS", "Builder", "Tensor", "contraction", "creation", "elementwise"]
+__all__ = ["LOWERINGS", "Builder", "Tensor"]
+
+for _module in pkgutil.iter_modules(__path__):
+    importlib.import_module(f"{__name__}.{_module.name}")

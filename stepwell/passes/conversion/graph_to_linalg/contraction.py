@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
-from stepwell.dialects.graph.contraction import LinearOp
-from stepwell.dialects.graph.types import Shape
+from stepwell.dialects.graph.contraction import LinearOp, MatmulOp
+from stepwell.dialects.graph.types import ONE, Shape
 from stepwell.passes.conversion.graph_to_linalg.lowering import (
     Builder,
     Tensor,
@@ -77,3 +77,34 @@ def round_to(build: Builder, item: Tensor, dtype: DType) -> Tensor:
     if item.meta.dtype is dtype:
         return item
     return build.pointwise(item.meta.with_dtype(dtype), [item], lambda x: narrow(x, dtype))
+
+
+def batched_maps(lhs: Shape, rhs: Shape, batch: Shape) -> tuple[list[Any], list[str]]:
+    """Return maps and iterators of ``lhs [.., M, K] @ rhs [.., K, N]``, either of which may be a vector."""
+    count = len(batch)
+    rows, columns = len(lhs) > 1, len(rhs) > 1
+    loops = [ir.AffineDimExpr.get(dim) for dim in range(count + rows + columns + 1)]
+    outer = loops[:count]
+    row, column, inner = loops[count : count + rows], loops[count + rows : -1], loops[-1:]
+
+    def batch_exprs(shape: Shape) -> list[Any]:
+        leading = shape[:-2]
+        zero = ir.AffineConstantExpr.get(0)
+        offset = count - len(leading)
+        return [
+            zero if size == ONE and batch[offset + dim] != ONE else outer[offset + dim]
+            for dim, size in enumerate(leading)
+        ]
+
+    exprs = [[*batch_exprs(lhs), *row, *inner], [*batch_exprs(rhs), *inner, *column], [*outer, *row, *column]]
+    maps = [ir.AffineMap.get(len(loops), 0, part) for part in exprs]
+    return maps, ["parallel"] * (len(loops) - 1) + ["reduction"]
+
+
+@lowers(MatmulOp)
+def lower_matmul(build: Builder, op: Any, lhs: Tensor, rhs: Tensor) -> Tensor:
+    meta = result_meta(op)
+    columns = (lhs.meta.rank > 1) + (rhs.meta.rank > 1)
+    batch = meta.shape[: meta.rank - columns]
+    maps, iterators = batched_maps(lhs.meta.shape, rhs.meta.shape, batch)
+    return round_to(build, contract(build, lhs, rhs, meta.shape, maps, iterators), meta.dtype)

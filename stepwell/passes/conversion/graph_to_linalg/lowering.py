@@ -208,3 +208,67 @@ class Builder:
             return item
         source = item.meta.dtype
         return self.pointwise(item.meta.with_dtype(dtype), [item], lambda x: cast_scalar(x, source, dtype))
+
+    # -- padding and slices -----------------------------------------------------------------------------------------
+
+    def pad(self, value: Any, low: Sequence[int], high: Sequence[Expr], meta: TensorMeta, fill: float | int) -> Any:
+        """Return ``tensor.pad`` of ``value`` to ``meta`` with a constant."""
+        dynamic = ir.ShapedType.get_dynamic_size()
+        highs = [self.mixed_size(size) for size in high]
+        op = tensor.PadOp(
+            self.type_of(meta),
+            value,
+            [],
+            [size for size in highs if not isinstance(size, int)],
+            list(low),
+            [size if isinstance(size, int) else dynamic for size in highs],
+        )
+        index = ir.IndexType.get()
+        block = op.regions[0].blocks.append(*[index] * meta.rank, arg_locs=[ir.Location.unknown()] * meta.rank)
+        with ir.InsertionPoint(block):
+            tensor.YieldOp(constant(fill, element_type(meta.dtype)))
+        return op.result
+
+    def slice(
+        self, value: Any, offsets: Sequence[int | Expr], meta: TensorMeta, strides: Sequence[int] | None = None
+    ) -> Any:
+        """Return ``tensor.extract_slice`` of ``value`` with ``meta``'s shape."""
+        dynamic = ir.ShapedType.get_dynamic_size()
+        starts = [self.mixed_size(Expr.of(offset)) for offset in offsets]
+        sizes = [self.mixed_size(size) for size in meta.shape]
+        return tensor.extract_slice(
+            self.type_of(meta),
+            value,
+            [start for start in starts if not isinstance(start, int)],
+            [size for size in sizes if not isinstance(size, int)],
+            [],
+            [start if isinstance(start, int) else dynamic for start in starts],
+            [size if isinstance(size, int) else dynamic for size in sizes],
+            list(strides or [1] * meta.rank),
+        )
+
+    # -- reshapes ------------------------------------------------------------------------------------------------
+
+    def expand_dim(self, item: Tensor, dim: int, meta: TensorMeta) -> Tensor:
+        """Split dimension ``dim`` into as many as ``meta`` has more."""
+        extra = meta.rank - item.meta.rank
+        groups = _groups(item.meta.rank, dim, extra)
+        sizes = [self.mixed_size(size) for size in meta.shape]
+        dynamic = [size for size in sizes if not isinstance(size, int)]
+        static = [size if isinstance(size, int) else ir.ShapedType.get_dynamic_size() for size in sizes]
+        return Tensor(tensor.expand_shape(self.type_of(meta), item.value, groups, dynamic, static), meta)
+
+    def collapse_dim(self, item: Tensor, dim: int, meta: TensorMeta) -> Tensor:
+        """Merge dimension ``dim`` with as many following ones as ``meta`` has fewer."""
+        groups = _groups(meta.rank, dim, item.meta.rank - meta.rank)
+        return Tensor(tensor.collapse_shape(self.type_of(meta), item.value, groups), meta)
+
+
+def _groups(rank: int, dim: int, extra: int) -> list[list[int]]:
+    """Return the reassociation in which dimension ``dim`` of ``rank`` stands for ``extra`` more."""
+    groups, position = [], 0
+    for current in range(rank):
+        width = 1 + extra if current == dim else 1
+        groups.append(list(range(position, position + width)))
+        position += width
+    return groups

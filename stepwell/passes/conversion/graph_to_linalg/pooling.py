@@ -1,0 +1,228 @@
+"""Pools to reductions over windows."""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from stepwell.dialects.graph.base import integers
+from stepwell.dialects.graph.pooling import AdaptiveAvgPoolOp, AvgPoolOp, MaxPoolOp, MaxPoolWithIndicesOp
+from stepwell.dialects.graph.types import TensorMeta
+from stepwell.passes.conversion.graph_to_linalg.convolution import pad_spatial
+from stepwell.passes.conversion.graph_to_linalg.lowering import (
+    Builder,
+    Tensor,
+    compute_type,
+    constant,
+    element_type,
+    lowers,
+    narrow,
+    result_meta,
+    widen,
+)
+from stepwell.passes.conversion.graph_to_linalg.reduction import (
+    better,
+    count_scalar,
+    element_count,
+    lowest,
+    maximum,
+    reduce_dims,
+    restore_dims,
+    wide_dtype,
+)
+from stepwell.support.bindings import arith, ir, linalg, tensor
+from stepwell.support.symbolic import Expr
+
+
+def _window_maps(
+    rank: int, dims: int, stride: Sequence[int], dilation: Sequence[int]
+) -> tuple[Any, Any, Any, list[str]]:
+    """Return maps of operand, window and result, and iterators, of a pool over the last ``dims`` dimensions."""
+    loops = [ir.AffineDimExpr.get(i) for i in range(rank + dims)]
+    lead, positions, taps = loops[: rank - dims], loops[rank - dims : rank], loops[rank:]
+    slide = [p * s + t * d for p, s, t, d in zip(positions, stride, taps, dilation, strict=True)]
+    maps = [ir.AffineMap.get(rank + dims, 0, part) for part in ([*lead, *slide], taps, [*lead, *positions])]
+    return maps[0], maps[1], maps[2], ["parallel"] * rank + ["reduction"] * dims
+
+
+def _padded(build: Builder, op: Any, operand: Tensor, meta: TensorMeta, value: float | int) -> Tensor:
+    """Pad so that every window, the partial last one of ceil mode included, lies inside."""
+    kernel, stride = integers(op.kernel), integers(op.stride)
+    padding, dilation = integers(op.padding), integers(op.dilation)
+    dims = len(kernel)
+    high = [
+        Expr.max((meta.shape[i - dims] - 1) * stride[i] + dilation[i] * (kernel[i] - 1) + 1 - padding[i] - size, 0)
+        for i, size in enumerate(operand.meta.shape[-dims:])
+    ]
+    return pad_spatial(build, operand, padding, high, value)
+
+
+@lowers(MaxPoolOp)
+def lower_max_pool(build: Builder, op: Any, operand: Tensor) -> Tensor:
+    meta, kernel = result_meta(op), integers(op.kernel)
+    dtype = operand.meta.dtype
+    padded = _padded(build, op, operand, meta, lowest(dtype))
+    source, window, target, iterators = _window_maps(meta.rank, len(kernel), integers(op.stride), integers(op.dilation))
+    wide = meta.with_dtype(wide_dtype(dtype))
+    start = build.filled(meta.shape, compute_type(dtype), lowest(dtype))
+    # The window's own tensor is never read: its type gives the reduction loops their bounds.
+    shape = tensor.empty(kernel, compute_type(dtype))
+    combine = maximum(dtype)
+    (value,) = build.generic(
+        [(padded.value, source), (shape, window)],
+        [(start, target)],
+        iterators,
+        lambda x, _, best: combine(best, widen(x)),
+    )
+    return restore_dims(build, Tensor(value, wide), meta, [])
+
+
+@lowers(MaxPoolWithIndicesOp)
+def lower_max_pool_with_indices(build: Builder, op: Any, operand: Tensor) -> tuple[Tensor, ...]:
+    """Reduce value and flat position together; the first of equals wins, and NaN over numbers."""
+    meta, kernel = result_meta(op), integers(op.kernel)
+    stride, padding, dilation = integers(op.stride), integers(op.padding), integers(op.dilation)
+    dtype, dims = operand.meta.dtype, len(kernel)
+    padded = _padded(build, op, operand, meta, lowest(dtype))
+    source, window, target, iterators = _window_maps(meta.rank, dims, stride, dilation)
+    i64, index = ir.IntegerType.get_signless(64), ir.IndexType.get()
+    start = build.filled(meta.shape, compute_type(dtype), lowest(dtype))
+    where = build.filled(meta.shape, i64, -1)
+    shape = tensor.empty(kernel, compute_type(dtype))
+    sizes = operand.meta.shape[-dims:]
+
+    def body(x: Any, _: Any, best: Any, position: Any) -> Any:
+        element = widen(x)
+        flat, inside = None, None
+        for i in range(dims):
+            out, tap = linalg.index(meta.rank - dims + i), linalg.index(meta.rank + i)
+            place = arith.addi(
+                arith.muli(out, constant(stride[i], index)), arith.muli(tap, constant(dilation[i], index))
+            )
+            place = arith.subi(place, constant(padding[i], index))
+            # As an unsigned number a negative place is large: one comparison tells both borders.
+            within = arith.cmpi(arith.CmpIPredicate.ult, place, build.size(sizes[i]))
+            inside = within if inside is None else arith.andi(inside, within)
+            flat = place if flat is None else arith.addi(arith.muli(flat, build.size(sizes[i])), place)
+        first = arith.cmpi(arith.CmpIPredicate.slt, position, constant(0, i64))
+        wins = arith.andi(inside, arith.ori(first, better(element, best, dtype, True)))
+        return arith.select(wins, element, best), arith.select(wins, arith.index_cast(i64, flat), position)
+
+    values, positions = build.generic(
+        [(padded.value, source), (shape, window)], [(start, target), (where, target)], iterators, body
+    )
+    wide = meta.with_dtype(wide_dtype(dtype))
+    return restore_dims(build, Tensor(values, wide), meta, []), Tensor(positions, result_meta(op, 1))
+
+
+@lowers(AvgPoolOp)
+def lower_avg_pool(build: Builder, op: Any, operand: Tensor) -> Tensor:
+    meta, kernel = result_meta(op), integers(op.kernel)
+    dtype = operand.meta.dtype
+    padded = _padded(build, op, operand, meta, 0)
+    source, window, target, iterators = _window_maps(meta.rank, len(kernel), integers(op.stride), integers(op.dilation))
+    start = build.filled(meta.shape, compute_type(dtype), 0)
+    shape = tensor.empty(kernel, compute_type(dtype))
+    add = arith.addf if dtype.is_float else arith.addi
+    (value,) = build.generic(
+        [(padded.value, source), (shape, window)],
+        [(start, target)],
+        iterators,
+        lambda x, _, total: add(total, widen(x)),
+    )
+    total = Tensor(value, meta.with_dtype(wide_dtype(dtype)))
+    sizes = operand.meta.shape[-len(kernel) :]
+
+    def divide(x: Any) -> Any:
+        count = _window_count(build, op, meta, sizes)
+        if not dtype.is_float:
+            return arith.divsi(x, arith.index_cast(x.type, count))
+        return arith.divf(x, arith.sitofp(x.type, arith.index_cast(ir.IntegerType.get_signless(64), count)))
+
+    return build.pointwise(meta, [total], divide)
+
+
+def _window_count(build: Builder, op: Any, meta: TensorMeta, sizes: Sequence[Expr]) -> Any:
+    """Return, inside a body, the number that the sum of this window is divided by, as an index."""
+    kernel, stride, padding = integers(op.kernel), integers(op.stride), integers(op.padding)
+    index = ir.IndexType.get()
+    divisor = ir.IntegerAttr(op.divisor).value
+    if divisor:
+        return constant(divisor, index)
+    include = ir.BoolAttr(op.count_include_pad).value
+    if not any(padding) and not ir.BoolAttr(op.ceil_mode).value:
+        return constant(math.prod(kernel), index)
+    count = constant(1, index)
+    for i, size in enumerate(sizes):
+        begin = arith.muli(linalg.index(meta.rank - len(kernel) + i), constant(stride[i], index))
+        begin = arith.subi(begin, constant(padding[i], index))
+        end = arith.addi(begin, constant(kernel[i], index))
+        end = arith.minsi(end, build.size(size + padding[i] if include else size))
+        if not include:
+            begin = arith.maxsi(begin, constant(0, index))
+        count = arith.muli(count, arith.subi(end, begin))
+    return count
+
+
+@lowers(AdaptiveAvgPoolOp)
+def lower_adaptive_avg_pool(build: Builder, op: Any, operand: Tensor) -> Tensor:
+    """One window for all positions where the sizes divide; else a masked window as large as the largest."""
+    meta, sizes = result_meta(op), integers(op.sizes)
+    dims = len(sizes)
+    spatial = operand.meta.shape[-dims:]
+    if all(size == 1 for size in sizes):
+        axes = list(range(meta.rank - dims, meta.rank))
+        total = reduce_dims(build, operand, axes, 0, arith.addf)
+        count = element_count(operand.meta.shape, axes)
+        return restore_dims(build, total, meta, axes, lambda x: arith.divf(x, count_scalar(build, count, x.type)))
+    return _variable_windows(build, operand, meta, sizes, spatial)
+
+
+def _variable_windows(
+    build: Builder, operand: Tensor, meta: TensorMeta, sizes: Sequence[int], spatial: Sequence[Expr]
+) -> Tensor:
+    dims, index = len(sizes), ir.IndexType.get()
+    lead = meta.rank - dims
+    # ceil(in / out) + 1 bounds ceil((i + 1) * in / out) - floor(i * in / out).
+    kernel = [
+        (full + size - 1) // size + (0 if full % size == Expr.const(0) else 1)
+        for full, size in zip(spatial, sizes, strict=True)
+    ]
+    shape = build.empty(tuple(kernel), compute_type(meta.dtype))
+    loops = [ir.AffineDimExpr.get(i) for i in range(meta.rank + dims)]
+    window = ir.AffineMap.get(meta.rank + dims, 0, loops[meta.rank :])
+    target = ir.AffineMap.get(meta.rank + dims, 0, loops[: meta.rank])
+    start = build.filled(meta.shape, compute_type(meta.dtype), 0)
+
+    def bounds(dim: int) -> tuple[Any, Any]:
+        place, full = linalg.index(lead + dim), build.size(spatial[dim])
+        size = constant(sizes[dim], index)
+        begin = arith.divui(arith.muli(place, full), size)
+        after = arith.muli(arith.addi(place, constant(1, index)), full)
+        return begin, arith.ceildivui(after, size)
+
+    def body(_: Any, total: Any) -> Any:
+        inside, places = None, []
+        for dim in range(dims):
+            begin, end = bounds(dim)
+            place = arith.addi(begin, linalg.index(meta.rank + dim))
+            within = arith.cmpi(arith.CmpIPredicate.ult, place, end)
+            inside = within if inside is None else arith.andi(inside, within)
+            places.append(arith.minui(place, arith.subi(build.size(spatial[dim]), constant(1, index))))
+        value = widen(tensor.extract(operand.value, [*[linalg.index(i) for i in range(lead)], *places]))
+        return arith.addf(total, arith.select(inside, value, constant(0, value.type)))
+
+    iterators = ["parallel"] * meta.rank + ["reduction"] * dims
+    (value,) = build.generic([(shape, window)], [(start, target)], iterators, body)
+    identity = ir.AffineMap.get_identity(meta.rank)
+    output = build.empty(meta.shape, element_type(meta.dtype))
+
+    def divide(x: Any, _: Any) -> Any:
+        count = constant(1, index)
+        for dim in range(dims):
+            begin, end = bounds(dim)
+            count = arith.muli(count, arith.subi(end, begin))
+        number = arith.sitofp(x.type, arith.index_cast(ir.IntegerType.get_signless(64), count))
+        return narrow(arith.divf(x, number), meta.dtype)
+
+    (result,) = build.generic([(value, identity)], [(output, identity)], ["parallel"] * meta.rank, divide)
+    return Tensor(result, meta)
