@@ -115,8 +115,8 @@ def _serialise_nested(loops: list[Any]) -> None:
         with inner.location, ir.InsertionPoint(inner):
             serial = scf.ForOp(*_bounds(inner))
             with ir.InsertionPoint(serial.body):
-                end = scf.yield_([])
-        _move_body(inner, serial.induction_variable, serial.body.operations[0] if end is None else end)
+                end = scf.YieldOp([])
+        _move_body(inner, serial.induction_variable, end)
         inner.erase()
 
 
@@ -223,9 +223,9 @@ def outline_loop(function: Any, outline: Outline, number: int) -> None:
         serial = scf.ForOp(low, high, arith.constant(index, 1))
         with ir.InsertionPoint(serial.body):
             variable = arith.addi(first, arith.muli(serial.induction_variable, stride))
-            scf.yield_([])
+            end = scf.YieldOp([])
         func.return_([])
-    _move_body(loop, variable, list(serial.body.operations)[-1])
+    _move_body(loop, variable, end)
     _replace_inside(serial, values)
     loop.erase()
 

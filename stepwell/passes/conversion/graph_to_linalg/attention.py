@@ -12,12 +12,13 @@ from stepwell.passes.conversion.graph_to_linalg.lowering import (
     Tensor,
     constant,
     element_type,
+    loop_index,
     lowers,
     result_meta,
     widen,
 )
 from stepwell.passes.conversion.graph_to_linalg.normalization import softmax
-from stepwell.support.bindings import arith, ir, linalg
+from stepwell.support.bindings import arith, ir
 from stepwell.support.dtypes import DType
 from stepwell.support.symbolic import Expr
 
@@ -103,7 +104,7 @@ def _scale_and_mask(build: Builder, op: Any, scores: Tensor, mask: Tensor | None
         x = arith.mulf(x, constant(factor, x.type))
         lowest = constant(-math.inf, x.type)
         if causal:
-            row, column = linalg.index(meta.rank - 2), linalg.index(meta.rank - 1)
+            row, column = loop_index(meta.rank - 2), loop_index(meta.rank - 1)
             x = arith.select(arith.cmpi(arith.CmpIPredicate.sle, column, row), x, lowest)
         if boolean:
             x = arith.select(rest[0], x, lowest)

@@ -12,12 +12,13 @@ from stepwell.passes.conversion.graph_to_linalg.lowering import (
     Tensor,
     constant,
     element_type,
+    loop_index,
     lowers,
     narrow,
     result_meta,
     widen,
 )
-from stepwell.support.bindings import arith, ir, linalg, tensor
+from stepwell.support.bindings import arith, ir, tensor
 from stepwell.support.symbolic import Expr
 
 
@@ -167,11 +168,11 @@ def _regroup_kernel(
     index = ir.IndexType.get()
 
     def body(_: Any) -> Any:
-        group, channel, out = linalg.index(0), linalg.index(1), linalg.index(2)
+        group, channel, out = loop_index(0), loop_index(1), loop_index(2)
         row = arith.addi(arith.muli(group, build.size(meta.shape[1])), channel)
         valid, positions = None, []
         for i in range(dims):
-            j, r = linalg.index(3 + 2 * i), linalg.index(4 + 2 * i)
+            j, r = loop_index(3 + 2 * i), loop_index(4 + 2 * i)
             reverse = arith.subi(constant(steps[i] - 1, index), j)
             tap = arith.addi(arith.muli(reverse, constant(stride[i], index)), r)
             position = arith.divui(tap, constant(dilation[i], index))

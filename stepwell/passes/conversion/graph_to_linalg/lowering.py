@@ -16,7 +16,14 @@ from typing import Any, TypeVar
 from stepwell.dialects.graph.base import GraphOperation
 from stepwell.dialects.graph.types import ONE, Shape, TensorMeta, meta_of
 from stepwell.passes.conversion.graph_to_linalg.casts import cast_scalar
-from stepwell.passes.conversion.graph_to_linalg.scalars import compute_type, constant, element_type, narrow, widen
+from stepwell.passes.conversion.graph_to_linalg.scalars import (
+    compute_type,
+    constant,
+    element_type,
+    loop_index,
+    narrow,
+    widen,
+)
 from stepwell.support.bindings import arith, ir, linalg, tensor
 from stepwell.support.dtypes import DType
 from stepwell.support.symbolic import Atom, Expr
@@ -29,6 +36,7 @@ __all__ = [
     "compute_type",
     "constant",
     "element_type",
+    "loop_index",
     "lowers",
     "narrow",
     "result_meta",

@@ -14,6 +14,7 @@ from stepwell.passes.conversion.graph_to_linalg.lowering import (
     compute_type,
     constant,
     element_type,
+    loop_index,
     lowers,
     narrow,
     result_meta,
@@ -29,7 +30,7 @@ from stepwell.passes.conversion.graph_to_linalg.reduction import (
     restore_dims,
     wide_dtype,
 )
-from stepwell.support.bindings import arith, ir, linalg, tensor
+from stepwell.support.bindings import arith, ir, tensor
 from stepwell.support.symbolic import Expr
 
 
@@ -94,7 +95,7 @@ def lower_max_pool_with_indices(build: Builder, op: Any, operand: Tensor) -> tup
         element = widen(x)
         flat, inside = None, None
         for i in range(dims):
-            out, tap = linalg.index(meta.rank - dims + i), linalg.index(meta.rank + i)
+            out, tap = loop_index(meta.rank - dims + i), loop_index(meta.rank + i)
             place = arith.addi(
                 arith.muli(out, constant(stride[i], index)), arith.muli(tap, constant(dilation[i], index))
             )
@@ -153,7 +154,7 @@ def _window_count(build: Builder, op: Any, meta: TensorMeta, sizes: Sequence[Exp
         return constant(math.prod(kernel), index)
     count = constant(1, index)
     for i, size in enumerate(sizes):
-        begin = arith.muli(linalg.index(meta.rank - len(kernel) + i), constant(stride[i], index))
+        begin = arith.muli(loop_index(meta.rank - len(kernel) + i), constant(stride[i], index))
         begin = arith.subi(begin, constant(padding[i], index))
         end = arith.addi(begin, constant(kernel[i], index))
         end = arith.minsi(end, build.size(size + padding[i] if include else size))
@@ -194,7 +195,7 @@ def _variable_windows(
     start = build.filled(meta.shape, compute_type(meta.dtype), 0)
 
     def bounds(dim: int) -> tuple[Any, Any]:
-        place, full = linalg.index(lead + dim), build.size(spatial[dim])
+        place, full = loop_index(lead + dim), build.size(spatial[dim])
         size = constant(sizes[dim], index)
         begin = arith.divui(arith.muli(place, full), size)
         after = arith.muli(arith.addi(place, constant(1, index)), full)
@@ -204,11 +205,11 @@ def _variable_windows(
         inside, places = None, []
         for dim in range(dims):
             begin, end = bounds(dim)
-            place = arith.addi(begin, linalg.index(meta.rank + dim))
+            place = arith.addi(begin, loop_index(meta.rank + dim))
             within = arith.cmpi(arith.CmpIPredicate.ult, place, end)
             inside = within if inside is None else arith.andi(inside, within)
             places.append(arith.minui(place, arith.subi(build.size(spatial[dim]), constant(1, index))))
-        value = widen(tensor.extract(operand.value, [*[linalg.index(i) for i in range(lead)], *places]))
+        value = widen(tensor.extract(operand.value, [*[loop_index(i) for i in range(lead)], *places]))
         return arith.addf(total, arith.select(inside, value, constant(0, value.type)))
 
     iterators = ["parallel"] * meta.rank + ["reduction"] * dims

@@ -25,12 +25,13 @@ from stepwell.passes.conversion.graph_to_linalg.lowering import (
     Tensor,
     compute_type,
     constant,
+    loop_index,
     lowers,
     narrow,
     result_meta,
     widen,
 )
-from stepwell.support.bindings import arith, ir, linalg
+from stepwell.support.bindings import arith, ir
 from stepwell.support.dtypes import DType
 from stepwell.support.symbolic import Expr
 
@@ -247,7 +248,7 @@ def lower_search(build: Builder, op: Any, operand: Tensor) -> tuple[Tensor, ...]
 
     def body(x: Any, value: Any, position: Any) -> Any:
         element = widen(x)
-        index = linalg.index(dims[0]) if dims else constant(0, ir.IndexType.get())
+        index = loop_index(dims[0]) if dims else constant(0, ir.IndexType.get())
         wins = better(element, value, dtype, largest)
         first = arith.cmpi(arith.CmpIPredicate.slt, position, constant(0, i64))
         wins = arith.ori(wins, first)

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from stepwell.support.bindings import arith, ir
+from stepwell.support.bindings import arith, ir, linalg
 from stepwell.support.dtypes import DType
 
 
@@ -36,3 +36,8 @@ def constant(value: float | int | bool, kind: Any) -> Any:
     if isinstance(kind, ir.FloatType):
         return arith.constant(kind, float(value))
     return arith.constant(kind, int(value))
+
+
+def loop_index(dim: int) -> Any:
+    """Return the number of the current iteration of loop ``dim`` as an index, inside the body of a structured op."""
+    return linalg.IndexOp(dim).result
