@@ -21,6 +21,9 @@ the module, so that one that fails leaves the module as it was.
 
 import dataclasses
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, ClassVar, NoReturn, TypeVar
 
@@ -29,7 +32,7 @@ from stepwell.support.errors import PassFailure
 from stepwell.support.locations import plain_location
 from stepwell.support.stages import Stage
 
-__all__ = ["Pass", "PassFailure", "fail", "option", "register_pass", "registered_passes"]
+__all__ = ["Pass", "PassFailure", "count", "counting", "fail", "option", "register_pass", "registered_passes"]
 
 T = TypeVar("T")
 
@@ -69,6 +72,27 @@ def fail(op: "ir.Operation", reason: str) -> NoReturn:
     message = f"'{operation.name}' op {reason}"
     operation.location.emit_error(message)
     raise PassFailure(message, location=plain_location(operation.location))
+
+
+_COUNTERS: ContextVar[dict[str, tuple[int, str]] | None] = ContextVar("counters", default=None)
+
+
+def count(name: str, description: str, amount: int = 1) -> None:
+    """Add to a statistic of the running pass, which ``--mlir-pass-statistics`` shows; costs nothing otherwise."""
+    counters = _COUNTERS.get()
+    if counters is not None:
+        counters[name] = (counters.get(name, (0, ""))[0] + amount, description)
+
+
+@contextmanager
+def counting() -> Iterator[dict[str, tuple[int, str]]]:
+    """Collect what ``count`` is called with inside the block: name -> (sum, description)."""
+    counters: dict[str, tuple[int, str]] = {}
+    token = _COUNTERS.set(counters)
+    try:
+        yield counters
+    finally:
+        _COUNTERS.reset(token)
 
 
 _PASSES: dict[str, type[Pass]] = {}

