@@ -1,0 +1,45 @@
+# Everything a fresh machine needs: `make demo` and `make test`.  Both create .venv on first use.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+WORKERS ?= 2
+
+.PHONY: demo test lint lit unit models wheel bench clean
+
+$(STAMP): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --upgrade pip -c constraints.txt
+	# torch first and pinned: a range would be resolved to a build with gigabytes of GPU libraries.
+	$(BIN)/pip install --quiet torch==2.13.0
+	$(BIN)/pip install --quiet -c constraints.txt torch==2.13.0 -e '.[all,test]'
+	touch $@
+
+demo: $(STAMP)  ## export a ResNet-18, compile it, run it, compare it with eager, print stages and times
+	$(BIN)/python examples/resnet18.py
+
+test: lint lit unit models wheel  ## every test of the project
+
+lint: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+lit: $(STAMP)  ## every lit test, against the installed package
+	$(BIN)/lit -j$(WORKERS) --order=smart tests/lit -v
+
+unit: $(STAMP)
+	$(BIN)/pytest -n $(WORKERS) --dist loadfile -q tests/unit
+
+models: $(STAMP)  ## whole models against eager
+	$(BIN)/pytest -n $(WORKERS) --dist worksteal -q tests/models
+
+wheel: $(STAMP)  ## build a wheel, install it elsewhere, run lit against it from an empty directory
+	$(BIN)/python scripts/check_wheel.py
+
+bench: $(STAMP)  ## speed of the models against eager, written to benchmarks/results
+	$(BIN)/python benchmarks/models_cpu.py
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info
