@@ -49,9 +49,7 @@ def lower_constant_pad(build: Builder, op: Any, operand: Tensor) -> Tensor:
     kind = element_type(meta.dtype)
     value = op.value.value
     scalar = arith.constant(kind, float(value) if meta.dtype.is_float else int(value))
-    padded = tensor.PadOp(
-        build.type_of(meta), cropped.value, low_values, high_values, low_numbers, high_numbers
-    )
+    padded = tensor.PadOp(build.type_of(meta), cropped.value, low_values, high_values, low_numbers, high_numbers)
     index = ir.IndexType.get()
     block = padded.region.blocks.append(*[index] * meta.rank, arg_locs=[ir.Location.unknown()] * meta.rank)
     with ir.InsertionPoint(block):
@@ -91,7 +89,6 @@ def _absolute(value: Any) -> Any:
 def _pad_by_position(build: Builder, op: Any, operand: Tensor, fold: Any) -> Tensor:
     """Read each element at the place that ``fold(place, last)`` brings back into the operand."""
     pads = sizes_of(op.pads)
-    lows = [pad for pad in pads[::2]]
 
     def body(position: list[Any], _: list[Any]) -> Any:
         source = []
@@ -99,7 +96,7 @@ def _pad_by_position(build: Builder, op: Any, operand: Tensor, fold: Any) -> Ten
             if pads[2 * dim] == ZERO and pads[2 * dim + 1] == ZERO:
                 source.append(index)
                 continue
-            place = arith.subi(index, build.size(lows[dim]))
+            place = arith.subi(index, build.size(pads[2 * dim]))
             source.append(fold(place, build.size(operand.meta.shape[dim] - 1)))
         return tensor.extract(operand.value, source)
 

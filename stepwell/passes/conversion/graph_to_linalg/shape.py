@@ -84,9 +84,7 @@ def lower_diagonal(build: Builder, op: Any, operand: Tensor) -> Tensor:
     sizes[dims[0]] = sizes[dims[1]] = meta.shape[-1]
     square = slice_of(build, operand, offsets, tuple(sizes), [1] * operand.meta.rank)
     kept = iter(range(meta.rank))
-    exprs = [
-        ir.AffineDimExpr.get(meta.rank - 1 if dim in dims else next(kept)) for dim in range(operand.meta.rank)
-    ]
+    exprs = [ir.AffineDimExpr.get(meta.rank - 1 if dim in dims else next(kept)) for dim in range(operand.meta.rank)]
     return mapped(build, square, meta.shape, exprs)
 
 
