@@ -46,24 +46,20 @@ class CpuLowerLaunchesPass(Pass):
         for launch in launches:
             if launch.name != "llvm.func":
                 fail(launch, "expects launch functions in the llvm dialect; convert-func-to-llvm comes first")
-        names = {child.operation.attributes["sym_name"].value for child in block.operations}
-        for text in RUNTIME_FUNCTIONS if launches else ():
-            if text.partition("@")[2].partition("(")[0] not in names:
-                _insert(text, block.operations[0], op)
+        known = {child.operation.attributes["sym_name"].value for child in block.operations}
         for launch in launches:
-            text = launch_functions(launch)
-            for function in text:
-                _insert(function, launch, op)
+            known.remove(launch.attributes["sym_name"].value)
+            made = launch_module(launch)
+            for function in [child.operation for child in made.body.operations]:
+                name = function.attributes["sym_name"].value
+                if name not in known:
+                    known.add(name)
+                    function.move_before(launch)
             launch.erase()
 
 
-def _insert(text: str, before: Any, module: Any) -> None:
-    with module.context, before.location:
-        ir.Operation.parse(text).move_before(before)
-
-
-def launch_functions(launch: Any) -> tuple[str, str]:
-    """Return the text of the launch function that ``launch`` declares, and of its worker function."""
+def launch_module(launch: Any) -> "ir.Module":
+    """Return a module with the function that ``launch`` declares, its worker, and declarations of what they call."""
     name = launch.attributes["sym_name"].value
     facts = launch.attributes[LAUNCH]
     function_type = str(launch.attributes["function_type"].value)
@@ -73,10 +69,15 @@ def launch_functions(launch: Any) -> tuple[str, str]:
     body = f"@{facts['body'].value}"
     grain, workspace = facts["grain"].value, facts["workspace"].value
     record = f"!llvm.struct<({', '.join([*types, 'i64'])})>"
-    return (
+    functions = (
+        *RUNTIME_FUNCTIONS,
+        f"llvm.func {body}({', '.join([*types, 'i64', 'i64'])})",
         _launch_text(name, body, types, record, grain),
         _worker_text(name, body, types, record, grain, facts["workspace_argument"].value, workspace),
     )
+    with launch.context, launch.location:
+        # Calls are checked as they are parsed, so that all the functions stand in one module.
+        return ir.Module.parse("\n".join(functions))
 
 
 def _call(body: str, values: list[str], types: list[str], low: str, high: str) -> str:

@@ -28,8 +28,8 @@ WORKSPACE = "stepwell.workspace"
 _DYNAMIC = -(2**63)
 _PURE_DIALECTS = ("arith", "index", "math", "ub", "affine")
 _PURE_OPS = frozenset(
-    {f"memref.{name}" for name in ("reinterpret_cast", "subview", "view", "cast", "dim", "expand_shape")}
-    | {f"memref.{name}" for name in ("collapse_shape", "extract_strided_metadata")}
+    {f"memref.{name}" for name in ("reinterpret_cast", "subview", "view", "cast", "dim", "get_global")}
+    | {f"memref.{name}" for name in ("collapse_shape", "expand_shape", "extract_strided_metadata")}
     | {f"vector.{name}" for name in ("broadcast", "step", "create_mask", "constant_mask", "shape_cast", "bitcast")}
 )
 
@@ -215,6 +215,9 @@ def outline_loop(function: Any, outline: Outline, number: int) -> None:
         body = func.FuncOp(
             f"{name}_parallel_{number}", ir.FunctionType.get([*types, index, index], []), visibility="private"
         )
+        body.attributes["llvm.linkage"] = ir.Attribute.parse("#llvm.linkage<internal>")
+        # Both the serial road and the workers call it: inlined, it would be compiled twice.
+        body.attributes["passthrough"] = ir.ArrayAttr.get([ir.StringAttr.get("noinline")])
         block = body.add_entry_block()
     with loop.location, ir.InsertionPoint(block):
         values = _rebuild_captured(function, outline, block)

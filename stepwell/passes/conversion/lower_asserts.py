@@ -45,7 +45,7 @@ def lower_asserts(function: Any, asserts: list[Any]) -> None:
     if not asserts:
         return
     status = _status(function)
-    known = function.attributes[ASSERTS] if ASSERTS in function.attributes else ()
+    known = function.attributes.get(ASSERTS, ())
     messages: list[str] = [message.value for message in known]
     for check in asserts:
         message = check.attributes["msg"].value

@@ -12,6 +12,8 @@ malloc and freed before the kernel returns.
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
+
 from stepwell.passes.schedules.indexing import product, row_major_strides
 from stepwell.passes.schedules.kernel import DYNAMIC, Kernel, Refusal
 from stepwell.support.bindings import PassManager, arith, bufferization, func, ir, linalg, memref, scf
@@ -49,16 +51,20 @@ def build_fallback(function: Any) -> Any:
     scheduled = _enter_abi(Kernel.of(function))
     function.operation.erase()
     name = scheduled.name.value
-    for pipeline, edit in (
-        (BUFFERIZE, _copies_to_linalg),
-        (TO_LOOPS, _parallelise),
-        (NEST_LOOPS, _place_temporaries),
-        (FREE_BUFFERS, None),
-    ):
-        PassManager.parse(pipeline, module.context).run(module.operation)
-        if edit is not None:
-            edit(_find(module, name))
+    # The manager of each pipeline is separate: an edit by hand follows it.
+    _run(BUFFERIZE, module)
+    _copies_to_linalg(_find(module, name))
+    _run(TO_LOOPS, module)
+    _parallelise(_find(module, name))
+    _run(NEST_LOOPS, module)
+    _widen_bools(module)
+    _place_temporaries(_find(module, name))
+    _run(FREE_BUFFERS, module)
     return _find(module, name)
+
+
+def _run(pipeline: str, module: Any) -> None:
+    PassManager.parse(pipeline, module.context).run(module.operation)
 
 
 def _find(module: Any, name: str) -> Any:
@@ -153,7 +159,7 @@ def _reinterpret(pointer: Any, shape: list[Any], strides: list[Any]) -> Any:
 
 
 def _bool_view(pointer: Any, type_: Any, shape: tuple[Expr, ...], sizes: dict[Expr, Any]) -> Any:
-    """View bytes as i1 elements, which LLVM keeps in a byte each too."""
+    """View bytes as i1 elements, as long as linalg's types ask for them; ``_widen_bools`` makes them bytes again."""
     count = _size_product(product(shape), (Expr.const(1), *shape), 0, sizes)
     flat = _reinterpret(pointer, [count], [1])
     dynamic = [_size(size, sizes) for size in shape if not size.is_constant]
@@ -161,11 +167,11 @@ def _bool_view(pointer: Any, type_: Any, shape: tuple[Expr, ...], sizes: dict[Ex
     return memref.view(ir.MemRefType.get(type_.shape, type_.element_type), flat, zero, dynamic)
 
 
-def _walk(root: Any, name: str) -> Iterator[Any]:
+def _walk(root: Any, name: str | None) -> Iterator[Any]:
     found: list[Any] = []
 
     def visit(op: Any) -> Any:
-        if op.name == name:
+        if name in (None, op.name):
             found.append(op)
         return ir.WalkResult.ADVANCE
 
@@ -254,8 +260,46 @@ def _place_temporaries(function: Any) -> None:
     function.attributes["stepwell.workspace"] = ir.IntegerAttr.get(ir.IntegerType.get_signless(64), used)
 
 
+def _widen_bools(module: Any) -> None:
+    """Keep i1 elements as bytes: MLIR has no memory of single bits."""
+    bit, byte = ir.IntegerType.get_signless(1), ir.IntegerType.get_signless(8)
+
+    def widened(type_: Any) -> Any:
+        if not isinstance(type_, ir.MemRefType) or type_.element_type != bit:
+            return None
+        return ir.MemRefType.get(type_.shape, byte, type_.layout)
+
+    for op in _walk(module, None):
+        blocks = [block for region in op.regions for block in region.blocks]
+        for value in [*op.results, *(argument for block in blocks for argument in block.arguments)]:
+            if widened(value.type) is not None:
+                value.set_type(widened(value.type))
+        if op.name == "memref.global":
+            _widen_global(op, widened(op.attributes["type"].value))
+    for op in _walk(module, "memref.load"):
+        if op.results[0].type == bit:
+            with op.location, ir.InsertionPoint(op):
+                loaded = memref.load(op.operands[0], list(op.operands)[1:])
+                is_true = arith.cmpi(arith.CmpIPredicate.ne, loaded, arith.constant(byte, 0))
+            op.results[0].replace_all_uses_with(is_true)
+            op.erase()
+    for op in _walk(module, "memref.store"):
+        if op.operands[0].type == bit:
+            with op.location, ir.InsertionPoint(op):
+                memref.store(arith.extui(byte, op.operands[0]), op.operands[1], list(op.operands)[2:])
+            op.erase()
+
+
+def _widen_global(op: Any, type_: Any) -> None:
+    if type_ is None:
+        return
+    op.attributes["type"] = ir.TypeAttr.get(type_)
+    values = np.array(op.attributes["initial_value"]).astype(np.int8)
+    op.attributes["initial_value"] = ir.DenseElementsAttr.get(values)
+
+
 def _static_bytes(type_: Any) -> int | None:
-    if DYNAMIC in type_.shape or not type_.layout.affine_map.is_permutation:
+    if DYNAMIC in type_.shape or type_.affine_map != ir.AffineMap.get_identity(type_.rank):
         return None
     element = type_.element_type
     bits = 64 if isinstance(element, ir.IndexType) else max(element.width, 8)
