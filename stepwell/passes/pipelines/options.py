@@ -7,7 +7,7 @@ Reading what was printed gives an equal pass; only what differs from the default
 import dataclasses
 import re
 import types
-from collections.abc import Callable, Hashable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
@@ -62,10 +62,10 @@ def _end_of_option(text: str, position: int) -> int:
 
 
 @cache
-def _fields(cls: Hashable) -> Mapping[str, tuple[str, Any, Any]]:
+def _fields(cls: Any) -> Mapping[str, tuple[str, Any, Any]]:
     """Return kebab name -> (field name, type, default) of a dataclass with options."""
     hints = get_type_hints(cls)
-    fields = dataclasses.fields(cls)  # type: ignore[arg-type]
+    fields = dataclasses.fields(cls)
     return {field.name.replace("_", "-"): (field.name, hints[field.name], field.default) for field in fields}
 
 
@@ -139,7 +139,7 @@ def _unquote(text: str) -> str:
 def to_text(value: Any, *, everything: bool = False) -> str:
     """Return the options of a pass as text without braces, those at their default left out unless ``everything``."""
     parts = []
-    for key, (field_name, _, default) in _fields(type(value)).items():
+    for key, (field_name, _, default) in _fields(value.__class__).items():
         current = getattr(value, field_name)
         if current is not None and (everything or current != default):
             parts.append(f"{key}={_print(current)}")
@@ -159,7 +159,7 @@ def _print(value: Any) -> str:
     return str(value)
 
 
-def describe_options(cls: type[Any]) -> list[tuple[str, str, str]]:
+def describe_options(cls: Any) -> list[tuple[str, str, str]]:
     """Return (name, default as text, help) of each option of a pass class."""
     helps = {field.name: field.metadata.get("help", "") for field in dataclasses.fields(cls)}
     return [
