@@ -29,7 +29,18 @@ from typing import Any, ClassVar, Optional, Union, get_args, get_origin
 
 from stepwell.support.bindings import ir, irdl, native, ods_common
 
-__all__ = ["Dialect", "Operand", "OperationBase", "Optional", "Pure", "Region", "Result", "Sequence", "operand"]
+__all__ = [
+    "Dialect",
+    "Operand",
+    "OperationBase",
+    "Optional",
+    "Pure",
+    "Region",
+    "Result",
+    "Sequence",
+    "operand",
+    "result",
+]
 
 Operand = ir.Value
 Result = ir.OpResult
@@ -45,16 +56,21 @@ class Pure:
 class FieldOptions:
     """Extra facts on a field, given as its class attribute value."""
 
-    mixed: bool = False
-
-
-def operand(*, mixed: bool = False) -> Any:
-    """Describe a ``Sequence`` operand; ``mixed`` lets its elements have different types."""
-    return FieldOptions(mixed)
+    mixed: int = 0
 
 
 # IRDL's variadics demand one type for all elements, so a mixed sequence becomes this many optional operands.
 MIXED_LIMIT = 16
+
+
+def operand(*, mixed: bool = False, limit: int = MIXED_LIMIT) -> Any:
+    """Describe a ``Sequence`` operand; ``mixed`` lets its elements, at most ``limit``, have different types."""
+    return FieldOptions(limit if mixed else 0)
+
+
+def result(*, mixed: bool = False, limit: int = MIXED_LIMIT) -> Any:
+    """Describe a ``Sequence`` result; ``mixed`` lets its elements, at most ``limit``, have different types."""
+    return FieldOptions(limit if mixed else 0)
 
 
 @dataclass(frozen=True)
@@ -65,7 +81,7 @@ class Field:
     kind: str
     variadicity: Any
     constraint: Any
-    mixed: bool = False
+    mixed: int = 0
 
 
 def _parse_field(name: str, annotation: Any, options: FieldOptions) -> Field:
@@ -80,7 +96,7 @@ def _parse_field(name: str, annotation: Any, options: FieldOptions) -> Field:
         variadicity = _Variadicity.variadic
     origin = get_origin(annotation)
     if origin is ir.OpResult:
-        return Field(name, "result", variadicity, get_args(annotation)[0])
+        return Field(name, "result", variadicity, get_args(annotation)[0], options.mixed)
     if origin is ir.Value:
         return Field(name, "operand", variadicity, get_args(annotation)[0], options.mixed)
     if annotation is ir.Region:
@@ -175,7 +191,7 @@ def _segments(fields: Sequence[Field]) -> list[int] | None:
 def _define_shape(cls: type[OperationBase]) -> None:
     cls._ODS_REGIONS = (len(cls.of_kind("region")), True)
     cls._ODS_OPERAND_SEGMENTS = _segments(_expanded(cls.of_kind("operand")))
-    cls._ODS_RESULT_SEGMENTS = _segments(cls.of_kind("result"))
+    cls._ODS_RESULT_SEGMENTS = _segments(_expanded(cls.of_kind("result")))
 
 
 def _expanded(fields: Sequence[Field]) -> list[Field]:
@@ -185,7 +201,7 @@ def _expanded(fields: Sequence[Field]) -> list[Field]:
         if field.mixed:
             expanded += [
                 Field(f"{field.name}_{i}", field.kind, _Variadicity.optional, field.constraint)
-                for i in range(MIXED_LIMIT)
+                for i in range(field.mixed)
             ]
         else:
             expanded.append(field)
@@ -201,7 +217,7 @@ def _define_accessors(cls: type[OperationBase]) -> None:
         segmented = _segments(_expanded(fields)) is not None
         position = 0
         for field in fields:
-            count = MIXED_LIMIT if field.mixed else 1
+            count = field.mixed or 1
             setattr(cls, field.name, property(_value_getter(field, position, count, listed, sizes, segmented)))
             position += count
     for field in cls.of_kind("attribute"):
@@ -253,16 +269,7 @@ def _define_builder(cls: type[OperationBase]) -> None:
         if unknown:
             raise TypeError(f"{cls.OPERATION_NAME} takes {', '.join(parameters)}; got {', '.join(sorted(unknown))}")
         values.update(kwargs)
-        operands: list[Any] = []
-        for field in cls.of_kind("operand"):
-            value = values.get(field.name)
-            if field.mixed:
-                items = list(value or ())
-                if len(items) > MIXED_LIMIT:
-                    raise TypeError(f"{cls.OPERATION_NAME} takes at most {MIXED_LIMIT} values of '{field.name}'")
-                operands += items + [None] * (MIXED_LIMIT - len(items))
-            else:
-                operands.append(value)
+        operands = _padded(cls, cls.of_kind("operand"), values)
         attributes = {
             field.name: values[field.name] for field in cls.of_kind("attribute") if values.get(field.name) is not None
         }
@@ -272,7 +279,7 @@ def _define_builder(cls: type[OperationBase]) -> None:
             cls._ODS_OPERAND_SEGMENTS,
             cls._ODS_RESULT_SEGMENTS,
             attributes=attributes,
-            results=[values[field.name] for field in cls.of_kind("result")],
+            results=_padded(cls, cls.of_kind("result"), values),
             operands=operands,
             successors=None,
             regions=len(cls.of_kind("region")) or None,
@@ -281,6 +288,21 @@ def _define_builder(cls: type[OperationBase]) -> None:
         )
 
     cls.__init__ = __init__  # type: ignore[method-assign]
+
+
+def _padded(cls: type[OperationBase], fields: Sequence[Field], values: dict[str, Any]) -> list[Any]:
+    """Return what the generic builder takes for ``fields``: one item each, or one per slot of a mixed sequence."""
+    padded: list[Any] = []
+    for field in fields:
+        value = values.get(field.name)
+        if not field.mixed:
+            padded.append(value)
+            continue
+        items = list(value or ())
+        if len(items) > field.mixed:
+            raise TypeError(f"{cls.OPERATION_NAME} takes at most {field.mixed} values of '{field.name}'")
+        padded += items + [None] * (field.mixed - len(items))
+    return padded
 
 
 class Dialect(ir.Dialect):

@@ -1,0 +1,88 @@
+"""Ops of the host's program.
+
+    %0 = plan.launch @k3::@k3 (%x, %w) sizes ["s0"] : ...
+
+Sizes are texts of ``Expr`` over the symbols that ``plan.symbol`` binds; there are no SSA values for them, since only the
+runtime computes with them and it does so on the same expressions.
+"""
+
+from math import prod
+
+from stepwell.dialects.definition import Operand, Pure, Result, Sequence, VerificationError, operand, result
+from stepwell.dialects.graph.types import ONE, meta_of
+from stepwell.dialects.plan.dialect import Plan
+from stepwell.support.bindings import ir
+from stepwell.support.symbolic import Expr
+
+# Buffers of one kernel; fusion stays below.
+MAX_INPUTS = 32
+MAX_OUTPUTS = 16
+
+
+class SymbolOp(Plan.Operation, name="symbol"):
+    """Bind symbol ``label`` to dimension ``dim`` of an argument.
+
+    ``"plan.symbol"(%x) {label = "s0", dim = 0 : i64} : (tensor<?x8xf32, ["s0"]>) -> ()``
+    """
+
+    argument: Operand[ir.RankedTensorType]
+    label: ir.StringAttr
+    dim: ir.IntegerAttr
+
+    def verify_invariants(self) -> None:
+        """The dimension exists and its size is the symbol."""
+        meta = meta_of(self.argument)
+        if not 0 <= self.dim.value < meta.rank:
+            raise VerificationError(f"dimension {self.dim.value} does not exist in {self.argument.type}")
+        if meta.shape[self.dim.value] != Expr.parse(self.label.value):
+            raise VerificationError(f"dimension {self.dim.value} of {self.argument.type} is not '{self.label.value}'")
+
+
+class PreparedOp(Plan.Operation, name="prepared", traits=[Pure]):
+    """Result ``index`` of ``@prepare``, which runs once and not at each call.
+
+    ``%0 = "plan.prepared"() {index = 0 : i64} : () -> tensor<8xf32>``
+    """
+
+    index: ir.IntegerAttr
+    output: Result[ir.RankedTensorType]
+
+
+class ViewOp(Plan.Operation, name="view", traits=[Pure]):
+    """The same elements under another shape; ``offset`` counts elements from the start of the source.
+
+    ``%1 = "plan.view"(%0) : (tensor<4x8xf32>) -> tensor<32xf32>``
+    """
+
+    source: Operand[ir.RankedTensorType]
+    offset: ir.StringAttr | None
+    output: Result[ir.RankedTensorType]
+
+    def verify_invariants(self) -> None:
+        """Both have one element type, and a whole view as many elements."""
+        source, output = meta_of(self.source), meta_of(self.output)
+        if source.dtype is not output.dtype:
+            raise VerificationError(f"a view cannot turn {source.dtype} into {output.dtype}")
+        given, taken = prod(source.shape, start=ONE), prod(output.shape, start=ONE)
+        if self.offset is None and given != taken:
+            raise VerificationError(f"a view of {given} elements cannot have {taken} elements")
+
+
+class LaunchOp(Plan.Operation, name="launch"):
+    """Run a kernel on whole tensors; its index arguments get ``sizes``.
+
+    ``%1 = "plan.launch"(%0) {kernel = @k0::@k0, sizes = ["s0"], ...} : (tensor<?xf32, ["s0"]>) -> tensor<?xf32, ["s0"]>``
+    """
+
+    inputs: Sequence[Operand[ir.RankedTensorType]] = operand(mixed=True, limit=MAX_INPUTS)
+    kernel: ir.SymbolRefAttr
+    sizes: ir.ArrayAttr
+    outputs: Sequence[Result[ir.RankedTensorType]] = result(mixed=True, limit=MAX_OUTPUTS)
+
+    def verify_invariants(self) -> None:
+        """Every size is an expression."""
+        for size in self.sizes:
+            try:
+                Expr.parse(ir.StringAttr(size).value)
+            except ValueError as error:
+                raise VerificationError(str(error)) from None
