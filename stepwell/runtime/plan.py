@@ -26,6 +26,8 @@ PLAN_VERSION = 1
 ABI_VERSION = 1
 """Version of the kernel ABI: pointers (inputs, then outputs), i64 scalars, a workspace pointer, a status pointer."""
 
+_ZERO = Expr.const(0)
+
 SPACES = ("argument", "arena", "result", "prepared")
 
 
@@ -41,7 +43,7 @@ class BufferRef:
 
     space: str
     index: int
-    offset: Expr = Expr.const(0)
+    offset: Expr = _ZERO
 
     def to_json(self) -> list[Any]:
         """Return plain JSON data."""
@@ -184,7 +186,7 @@ class Program:
 
     symbols: tuple[SymbolDef, ...] = ()
     guards: tuple[Guard, ...] = ()
-    arena_bytes: Expr = Expr.const(0)
+    arena_bytes: Expr = _ZERO
     launches: tuple[Launch, ...] = ()
     results: tuple[TensorRef, ...] = ()
 

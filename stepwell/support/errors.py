@@ -12,6 +12,7 @@
     |   `-- WorkerError              SW202  a compile worker died, ran out of time or of memory
     |-- CacheError                   SW203  the cache directory cannot be used
     |-- ArtifactError                SW300  an artifact is foreign, damaged, newer or does not fit this machine
+    |   `-- ObjectError              SW301  a kernel's object file holds what the loader does not take
     |-- ArgumentError                SW400  a call's arguments do not fit the program
     `-- RuntimeFailure               SW401  a kernel reported an error (an index out of range, ...)
 
@@ -153,6 +154,12 @@ class ArtifactError(StepwellError):
     """An artifact is foreign, damaged, newer, or does not fit this machine."""
 
     code = "SW300"
+
+
+class ObjectError(ArtifactError):
+    """A kernel's object file holds what the loader does not take."""
+
+    code = "SW301"
 
 
 class ArgumentError(StepwellError, TypeError):
