@@ -333,8 +333,11 @@ class Code:
                 self.effect("scf.yield", list(write()))
         return list(made.results)
 
-    def forall(self, count: Expr, body: Callable[[Expr], None]) -> None:
-        """Write a parallel loop over ``range(count)``; reads inside stay inside."""
+    def forall(self, count: Expr, body: Callable[[Expr], None], *, grain: int = 1) -> None:
+        """Write a parallel loop over ``range(count)``; reads inside stay inside.
+
+        ``grain`` is the number of iterations that are worth a thread of their own.
+        """
         static = count.constant if count.is_constant else -(2**63)
         attributes = {
             "staticLowerBound": ir.DenseI64ArrayAttr.get([0]),
@@ -342,6 +345,7 @@ class Code:
             "staticStep": ir.DenseI64ArrayAttr.get([1]),
             "operandSegmentSizes": ir.DenseI32ArrayAttr.get([0, 0 if count.is_constant else 1, 0, 0]),
         }
+        attributes["stepwell.grain"] = ir.IntegerAttr.get(ir.IntegerType.get_signless(64), grain)
         made = self.effect("scf.forall", [] if count.is_constant else [self.index(count)], (), attributes, regions=1)
         block = ir.Block.create_at_start(made.regions[0], [self.index_type])
         name = self.fresh("chunk")

@@ -48,12 +48,24 @@ class Ranges:
             return expr.constant >= 0
         if fuel == 0:
             return False
+        shrunk = self._without_negative_quotients(expr)
+        if shrunk != expr:
+            return self._lowest_is_nonnegative(shrunk, fuel - 1)
         name = next((n for n in sorted(expr.symbols, reverse=True) if n in self.bounds), None)
         if name is not None:
             replaced = self._replace_by_bound(expr, name)
             if replaced is not None:
                 return self._lowest_is_nonnegative(replaced, fuel - 1)
         return all(self._term_nonnegative(Expr((term,))) for term in expr.terms)
+
+    def _without_negative_quotients(self, expr: Expr) -> Expr:
+        """Replace ``-k*d*(x // d)`` by ``-k*x``, which is never larger."""
+        for monomial, factor in expr.terms:
+            if factor < 0 and len(monomial) == 1 and monomial[0].operator == "floordiv":
+                dividend, divisor = monomial[0].operands
+                if divisor.is_constant and divisor.constant > 0 and factor % divisor.constant == 0:
+                    return expr - Expr(((monomial, factor),)) + dividend * (factor // divisor.constant)
+        return expr
 
     def _replace_by_bound(self, expr: Expr, name: str) -> Expr | None:
         low, high = self.bounds[name]

@@ -114,6 +114,8 @@ def _generic(op: Any, value: Any, indices: Indices) -> Step:
     out_map = indexing_maps(op)[inputs + number]
     dims: list[Expr | None] = [None] * out_map.n_dims
     for result, index in zip(out_map.results, indices, strict=True):
+        if isinstance(result, ir.AffineConstantExpr):
+            continue
         dims[ir.AffineDimExpr(result).position] = index
     return Loops(op, tuple(dims))
 

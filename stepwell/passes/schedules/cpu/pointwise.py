@@ -1,0 +1,181 @@
+"""Kernels without reductions: every element of every result on its own, in loops merged as far as memory allows."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from stepwell.passes.schedules.abi import Buffer, OpenKernel
+from stepwell.passes.schedules.analysis import Walk
+from stepwell.passes.schedules.cpu.loops import LaneLoop, delinearise, effect, write_loops
+from stepwell.passes.schedules.cpu.nest import Nest, best_lane, known_extent
+from stepwell.passes.schedules.cpu.rule import GRAIN_WORK, Rule, lanes_for, reachable
+from stepwell.passes.schedules.elements import Elements
+from stepwell.passes.schedules.indexing import ONE, ZERO, Ranges, linearise, product
+from stepwell.passes.schedules.kernel import Kernel, Refusal, is_reduction, strip_reshapes
+from stepwell.passes.schedules.memory import store
+from stepwell.support.symbolic import Expr
+from stepwell.support.target import Target
+
+# A lane loop longer than this is cut, so that threads can share it.
+BLOCK = 1 << 14
+
+
+@dataclass(frozen=True)
+class Group:
+    """Results that one loop nest computes together.
+
+    Attributes:
+        roots: (result number, tensor of the nest's shape that it is a reshape of).
+        nest: their loops, merged.
+        lane: which loop the lanes run along, or None for scalar code.
+        lanes: elements per vector.
+        unroll: vectors per iteration.
+        block: elements of the lane loop per parallel iteration, or 0 for all.
+        grain: parallel iterations worth a thread; 0 for a serial nest.
+    """
+
+    roots: tuple[tuple[int, Any], ...]
+    nest: Nest
+    lane: int | None
+    lanes: int
+    unroll: int
+    block: int
+    grain: int
+
+
+@dataclass(frozen=True)
+class PointwiseParameters:
+    """The groups of results of a kernel, and why they are built as they are."""
+
+    groups: tuple[Group, ...]
+    reasons: tuple[str, ...]
+
+
+class PointwiseRule(Rule):
+    """Takes kernels without reductions and loop forms."""
+
+    name: ClassVar[str] = "pointwise"
+
+    def parameters(self, kernel: Kernel, target: Target) -> PointwiseParameters:
+        """Group results by shape and choose lanes, blocks and grain for each group."""
+        ops = reachable(kernel.results)
+        if any(is_reduction(op) for op in ops):
+            raise Refusal("the kernel holds a reduction")
+        groups = choose_groups(kernel, target, list(range(len(kernel.results))))
+        return PointwiseParameters(groups, tuple(reason for group in groups for reason in describe(group)))
+
+    def build(self, kernel: Kernel, target: Target, parameters: PointwiseParameters) -> None:
+        """Write one nest per group."""
+        opened = OpenKernel.begin(kernel)
+        try:
+            elements = Elements(opened)
+            for group in parameters.groups:
+                write_group(elements, group)
+        except BaseException:
+            opened.abandon()
+            raise
+        opened.close(self.name, parameters.reasons)
+
+
+def choose_groups(kernel: Kernel, target: Target, numbers: Sequence[int]) -> tuple[Group, ...]:
+    """Return the groups of the results ``numbers``, none of which depends on a reduction."""
+    shapes: dict[tuple[Expr, ...], list[tuple[int, Any]]] = {}
+    for number in numbers:
+        value = strip_reshapes(kernel.results[number])
+        shapes.setdefault(kernel.shape(value), []).append((number, value))
+    return tuple(_choose_group(kernel, target, shape, roots) for shape, roots in shapes.items())
+
+
+def _choose_group(kernel: Kernel, target: Target, shape: tuple[Expr, ...], roots: list[tuple[int, Any]]) -> Group:
+    ranges = Ranges()
+    variables, extents, indices = [], [], []
+    for number, extent in enumerate(shape):
+        if extent == ONE:
+            indices.append(ZERO)
+            continue
+        name = f"%d{number}_"
+        ranges.limit(name, ZERO, extent)
+        variables.append(name)
+        extents.append(extent)
+        indices.append(Expr.symbol(name))
+    walk = Walk(kernel, ranges)
+    for number, value in roots:
+        walk.read(value, tuple(indices))
+        walk.uses.accesses[("result", number), linearise(tuple(indices), shape)] = None
+    nest = Nest(None, -1, None, tuple(indices), tuple(variables), tuple(extents), walk.uses).merged()
+    lanes = lanes_for(kernel, target, reachable(value for _, value in roots))
+    lane, _ = best_lane(nest, lanes)
+    work = walk.uses.cost + len(walk.uses.accesses)
+    # Cheap bodies are bound by loop overhead and latency; long ones fill the machine alone.
+    unroll = 4 if work <= 6 else 2 if work <= 16 else 1
+    lane_extent = nest.extents[lane] if lane is not None else ONE
+    if known_extent(lane_extent) < 4 * lanes * unroll:
+        unroll = 1
+    static = all(extent.is_constant for extent in nest.extents)
+    total = nest.points * work
+    block = BLOCK if not lane_extent.is_constant or lane_extent.constant > 2 * BLOCK else 0
+    iteration = (block or known_extent(lane_extent)) * work
+    grain = max(1, GRAIN_WORK // max(iteration, 1)) if not static or total > 2 * GRAIN_WORK else 0
+    return Group(tuple(roots), nest, lane, lanes, unroll, block, grain)
+
+
+def describe(group: Group) -> tuple[str, ...]:
+    """Return the reasons behind a group's parameters."""
+    shape = "x".join(str(extent) for extent in group.nest.extents) or "scalar"
+    lanes = (
+        "scalar code"
+        if group.lane is None
+        else f"{group.lanes} lanes along loop {group.lane}, {group.unroll} at a time"
+    )
+    threads = f"{group.grain} iterations per thread at least" if group.grain else "too small to share among threads"
+    return (f"results {[number for number, _ in group.roots]}: loops {shape}; {lanes}; {threads}",)
+
+
+def write_group(elements: Elements, group: Group) -> None:
+    """Write the loops of a group."""
+    nest, code = group.nest, elements.code
+    outer = [p for p in range(len(nest.variables)) if p != group.lane]
+    outer_extents = [nest.extents[p] for p in outer]
+
+    def at(indices: Sequence[Expr], lane: Expr | None) -> None:
+        values = {nest.variables[p]: index for p, index in zip(outer, indices, strict=True)}
+        if group.lane is not None and lane is not None:
+            values[nest.variables[group.lane]] = lane
+        _write_element(elements, group, nest.at(values))
+
+    def lanes(indices: Sequence[Expr], low: Expr, count: Expr) -> None:
+        if group.lane is None:
+            at(indices, None)
+            return
+
+        def body(vectors: list[Expr], _: list[Any]) -> list[Any]:
+            for vector in vectors:
+                at(indices, low + vector)
+            return []
+
+        LaneLoop(count, group.lanes, group.unroll).write(code, body)
+
+    lane_extent = ONE if group.lane is None else nest.extents[group.lane]
+    if not group.grain:
+        write_loops(code, outer_extents, effect(lambda indices: lanes(indices, ZERO, lane_extent)))
+        return
+    blocks = -((-lane_extent) // group.block) if group.block else ONE
+
+    def chunk(position: Expr) -> None:
+        *indices, block = delinearise(code, position, [*outer_extents, blocks])
+        low = block * group.block
+        count = lane_extent
+        if group.block:
+            count = Expr.min(lane_extent - low, group.block)
+        lanes(indices, low, count)
+
+    code.forall(product(outer_extents) * blocks, chunk, grain=group.grain)
+
+
+def _write_element(elements: Elements, group: Group, indices: tuple[Expr, ...]) -> None:
+    code = elements.code
+    values = [elements.read(value, indices) for _, value in group.roots]
+    for (number, value), element in zip(group.roots, values, strict=True):
+        buffer = elements.open.outputs[number]
+        flat = Buffer(buffer.memref, buffer.element, elements.kernel.shape(value), constant=False)
+        store(code, flat, flat.position(indices), element)

@@ -1,0 +1,74 @@
+"""What a CPU schedule is: a rule that says which kernels it takes, with which parameters and why, and builds them."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable
+from typing import Any, ClassVar
+
+from stepwell.passes.schedules.abi import bytes_of
+from stepwell.passes.schedules.kernel import Kernel, defining
+from stepwell.support.bindings import ir
+from stepwell.support.target import Target
+
+GRAIN_WORK = 1 << 14
+"""Vector-free work, in simple ops, that is worth a thread: about ten times the cost of waking one."""
+
+
+class Rule(ABC):
+    """Schedules the kernels of one kind.
+
+    Class attributes:
+        name: what ``explain()`` calls it.
+    """
+
+    name: ClassVar[str]
+
+    @abstractmethod
+    def parameters(self, kernel: Kernel, target: Target) -> Any:
+        """Choose the parameters for ``kernel``: a frozen dataclass with ``reasons``, a tuple of phrases.
+
+        Raises Refusal, with the reason, where the kernel is not of this rule's kind; nothing has been changed then.
+        """
+
+    @abstractmethod
+    def build(self, kernel: Kernel, target: Target, parameters: Any) -> None:
+        """Put the scheduled function in the kernel's place; raises Refusal, leaving the kernel as it was."""
+
+
+def reachable(values: Iterable[Any]) -> list[Any]:
+    """Return the ops that ``values`` are computed from, operands before users."""
+    ordered: dict[Any, None] = {}
+
+    def visit(value: Any) -> None:
+        op = defining(value)
+        if op is None or op in ordered:
+            return
+        for operand in op.operands:
+            visit(operand)
+        if op.name == "linalg.generic" or op.name == "tensor.pad":
+            for inner in op.regions[0].blocks[0].operations:
+                for operand in inner.operation.operands:
+                    owner = operand.owner
+                    if not isinstance(owner, ir.Block) and owner.operation.parent == op.parent:
+                        visit(operand)
+        ordered[op] = None
+
+    for value in values:
+        visit(value)
+    return list(ordered)
+
+
+def lanes_for(kernel: Kernel, target: Target, ops: Iterable[Any]) -> int:
+    """Return how many elements of the widest type that is computed with fit a vector register."""
+    floats, integers = {0}, {8}
+    elements = [result.type.element_type for result in kernel.results]
+    for op in ops:
+        if op.name == "linalg.generic":
+            for inner in op.regions[0].blocks[0].operations:
+                elements += [result.type for result in inner.operation.results]
+    for element in elements:
+        if isinstance(element, ir.IntegerType):
+            integers.add(element.width)
+        elif not isinstance(element, ir.IndexType):
+            floats.add(8 * bytes_of(element))
+    width = max(floats) or max(integers)
+    return target.vector_bits // width
