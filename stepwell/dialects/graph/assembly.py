@@ -1,6 +1,6 @@
 """Ops of the shape family that put tensors together: concatenation, padding, writing a part."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -96,7 +96,7 @@ class ConstantPadOp(PadOperation, name="constant_pad_nd", traits=[Pure]):
 class MirrorPadOperation(PadOperation):
     """Base of the pads that repeat the operand's own elements; ``infer`` holds their limits."""
 
-    reach = 0
+    reach: ClassVar[int] = 0
 
     @classmethod
     def infer(cls, op: Any) -> tuple[TensorMeta, ...]:
