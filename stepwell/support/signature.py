@@ -51,7 +51,8 @@ class ResultSpec:
     """One tensor result of ``main``.
 
     Attributes:
-        kind: "user" for a result the user sees, "buffer" or "input" for a new value written back after the call.
+        kind: "user" for a result the user sees, "size" for a 0-d int64 tensor that the user sees as a Python int,
+            "buffer" or "input" for a new value written back after the call.
         target: for "buffer" and "input": name of the argument that takes the new value.
         dtype: element type.
         shape: one expression per dimension.
@@ -87,6 +88,7 @@ class SymbolSpec:
         argument: index among main's arguments.
         dim: dimension of that argument.
         minimum, maximum: bounds that hold; maximum None means unbounded.
+        divisor, remainder: dividing the size by ``divisor`` must leave ``remainder``.
     """
 
     name: str
@@ -94,6 +96,8 @@ class SymbolSpec:
     dim: int
     minimum: int = 0
     maximum: int | None = None
+    divisor: int = 1
+    remainder: int = 0
 
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON data."""
@@ -103,12 +107,15 @@ class SymbolSpec:
             "dim": self.dim,
             "minimum": self.minimum,
             "maximum": self.maximum,
+            "divisor": self.divisor,
+            "remainder": self.remainder,
         }
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> "SymbolSpec":
         """Read what ``to_json`` wrote."""
-        return cls(data["name"], data["argument"], data["dim"], data["minimum"], data["maximum"])
+        keys = ("name", "argument", "dim", "minimum", "maximum", "divisor", "remainder")
+        return cls(*(data[key] for key in keys))
 
 
 @dataclass(frozen=True)

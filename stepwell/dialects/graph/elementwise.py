@@ -1,35 +1,73 @@
-"""Elementwise ops: one element of the result for each element of the broadcast operands."""
+"""What elementwise ops share, and the most common ones; ``unary``, ``binary`` and the others hold the rest.
 
-from typing import Any
+One element of the result is computed from one element of each operand; operands broadcast as torch's do.
+"""
+
+from collections.abc import Callable
+from typing import Any, ClassVar
 
 import numpy as np
 
 from stepwell.dialects.definition import Operand, Pure, Result
 from stepwell.dialects.graph.base import GraphOperation, Tensor, same_dtype
-from stepwell.dialects.graph.dialect import Graph
 from stepwell.dialects.graph.types import TensorMeta, broadcast_shapes, meta_of
 from stepwell.support.bindings import ir
 from stepwell.support.dtypes import DType
 
 
-class Unary(GraphOperation):
-    """Base of the ops of one operand; the result has the operand's shape and dtype."""
+def in_float32(function: Callable[..., Any], *arrays: Any) -> Any:
+    """Apply ``function``; 16-bit floats are computed in float32 and rounded once, as torch and the kernels do."""
+    dtype = arrays[0].dtype
+    narrow = DType.from_numpy(dtype) in (DType.FLOAT16, DType.BFLOAT16)
+    with np.errstate(all="ignore"):
+        result = function(*(array.astype(np.float32) if narrow else array for array in arrays))
+        return np.asarray(result).astype(dtype)
+
+
+class Unary(GraphOperation, traits=[Pure]):
+    """Base of the ops of one operand; the result has the operand's shape and dtype.
+
+    Attributes:
+        function: meaning on numpy arrays.
+    """
 
     operand: Operand[Tensor]
     result: Result[Tensor]
+    function: ClassVar[Callable[..., Any]]
 
     @classmethod
     def infer(cls, op: Any) -> tuple[TensorMeta, ...]:
         """Same shape, same dtype."""
         return (meta_of(op.operand),)
 
+    @classmethod
+    def evaluate(cls, op: Any, *arrays: Any) -> Any:
+        return in_float32(cls.function, arrays[0])
 
-class Binary(GraphOperation):
-    """Base of the ops of two operands of one dtype, which broadcast; the result has that dtype."""
+
+class FloatUnary(Unary):
+    """Base of the unary ops that exist for floats alone."""
+
+    @classmethod
+    def infer(cls, op: Any) -> tuple[TensorMeta, ...]:
+        """Same shape, same floating-point dtype."""
+        (meta,) = super().infer(op)
+        if not meta.dtype.is_float:
+            raise ValueError(f"'{cls.OPERATION_NAME}' needs a floating-point operand, got {meta.dtype}")
+        return (meta,)
+
+
+class Binary(GraphOperation, traits=[Pure]):
+    """Base of the ops of two operands of one dtype, which broadcast; the result has that dtype.
+
+    Attributes:
+        function: meaning on numpy arrays.
+    """
 
     lhs: Operand[Tensor]
     rhs: Operand[Tensor]
     result: Result[Tensor]
+    function: ClassVar[Callable[..., Any]]
 
     @classmethod
     def infer(cls, op: Any) -> tuple[TensorMeta, ...]:
@@ -38,33 +76,46 @@ class Binary(GraphOperation):
         dtype = same_dtype(cls.OPERATION_NAME, lhs, rhs)
         return (TensorMeta(broadcast_shapes(lhs.shape, rhs.shape), dtype),)
 
+    @classmethod
+    def evaluate(cls, op: Any, *arrays: Any) -> Any:
+        return in_float32(cls.function, *arrays)
 
-class ReluOp(Unary, name="relu", traits=[Pure]):
+
+class FloatBinary(Binary):
+    """Base of the binary ops that exist for floats alone."""
+
+    @classmethod
+    def infer(cls, op: Any) -> tuple[TensorMeta, ...]:
+        """Broadcast shape, same floating-point dtype."""
+        (meta,) = super().infer(op)
+        if not meta.dtype.is_float:
+            raise ValueError(f"'{cls.OPERATION_NAME}' needs floating-point operands, got {meta.dtype}")
+        return (meta,)
+
+
+class ReluOp(Unary, name="relu"):
     """``max(operand, 0)``; NaN stays NaN."""
 
-    @classmethod
-    def evaluate(cls, op: Any, *arrays: Any) -> Any:
-        return np.maximum(arrays[0], 0)
+    function = staticmethod(lambda x: np.maximum(x, x.dtype.type(0)))
 
 
-class AddOp(Binary, name="add", traits=[Pure]):
+class AddOp(Binary, name="add"):
     """``lhs + rhs``; for bool the logical or."""
 
-    @classmethod
-    def evaluate(cls, op: Any, *arrays: Any) -> Any:
-        return np.add(*arrays)
+    function = staticmethod(np.add)
 
 
-class MulOp(Binary, name="mul", traits=[Pure]):
+class MulOp(Binary, name="mul"):
     """``lhs * rhs``; for bool the logical and."""
 
-    @classmethod
-    def evaluate(cls, op: Any, *arrays: Any) -> Any:
-        return np.multiply(*arrays)
+    function = staticmethod(np.multiply)
 
 
 class ConvertOp(GraphOperation, name="convert", traits=[Pure]):
-    """``operand`` cast to ``dtype``, as ``Tensor.to`` casts."""
+    """``operand`` cast to ``dtype``, as ``Tensor.to`` casts.
+
+    Float to integer truncates; integer to integer wraps; anything to bool asks whether it differs from zero.
+    """
 
     operand: Operand[Tensor]
     dtype: ir.StringAttr
@@ -77,7 +128,12 @@ class ConvertOp(GraphOperation, name="convert", traits=[Pure]):
 
     @classmethod
     def evaluate(cls, op: Any, *arrays: Any) -> Any:
-        return arrays[0].astype(DType.from_name(ir.StringAttr(op.dtype).value).numpy)
-
-
-__all__ = ["AddOp", "Binary", "ConvertOp", "Graph", "MulOp", "ReluOp", "Unary"]
+        target = DType.from_name(ir.StringAttr(op.dtype).value)
+        source = DType.from_numpy(arrays[0].dtype)
+        with np.errstate(all="ignore"):
+            if target is DType.BOOL:
+                return arrays[0] != 0
+            if source.is_float and not target.is_float:
+                # Through int64, so that a value out of range wraps in a narrow target as it does in torch.
+                return arrays[0].astype(np.float64).astype(np.int64).astype(target.numpy)
+            return arrays[0].astype(target.numpy)

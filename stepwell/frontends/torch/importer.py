@@ -1,0 +1,226 @@
+"""Walk the nodes of a decomposed program and build graph ops: what converters work with."""
+
+import operator
+from collections.abc import Mapping
+from typing import Any, TypeAlias
+
+import torch
+
+from stepwell.dialects.graph.base import GraphOperation, sizes_attribute
+from stepwell.dialects.graph.creation import ConstantOp, SizeOp
+from stepwell.dialects.graph.elementwise import ConvertOp
+from stepwell.dialects.graph.types import TensorMeta, meta_of
+from stepwell.frontends.torch.node_sources import mlir_location, node_frames, source_location
+from stepwell.frontends.torch.registry import CONVERTERS
+from stepwell.frontends.torch.sizes import SizeTable
+from stepwell.frontends.torch.support_report import is_bookkeeping
+from stepwell.support.bindings import ir
+from stepwell.support.dtypes import DType
+from stepwell.support.errors import ImportProgramError, SourceLocation, TypeMismatchError
+from stepwell.support.symbolic import Expr
+
+# An SSA value; the bindings carry no types.
+Value: TypeAlias = Any
+Scalar = bool | int | float
+
+
+class Importer:
+    """Builds the graph ops of one program.
+
+    Attributes:
+        sizes: the program's symbolic sizes.
+        values: what each fx node became: an SSA value, a sequence of them, an ``Expr``, or a plain Python value.
+    """
+
+    def __init__(self, sizes: SizeTable, originals: Mapping[str, Any]) -> None:
+        self.sizes = sizes
+        self.values: dict[Any, Any] = {}
+        self._originals = originals
+
+    # -- what converters use -------------------------------------------------------------------------------------
+
+    def emit(self, op: type[GraphOperation], *operands: Any, **fields: Any) -> Any:
+        """Build ``op`` with inferred result types; return its result, or the list of them where it has several.
+
+        Operands and attributes go by position or name.  Attributes may be plain Python values: a number, a text, a
+        dtype, a list of integers, a list of sizes (``Expr`` or int) where the op wants an ArrayAttr.
+        """
+        names = [field.name for field in op.fields if field.kind in ("operand", "attribute")]
+        given = dict(zip(names, operands, strict=False)) | fields
+        for field in op.of_kind("attribute"):
+            if given.get(field.name) is not None:
+                given[field.name] = _attribute(given[field.name], field.constraint)
+        built = op.create(**given)
+        results = list(built.operation.results)
+        return results[0] if len(results) == 1 else results
+
+    def meta(self, node: Any) -> TensorMeta:
+        """Return torch's own shape and dtype of a node with one result."""
+        return self.tensor_meta(node.meta["val"])
+
+    def tensor_meta(self, value: torch.Tensor) -> TensorMeta:
+        """Return shape and dtype of a (fake) tensor; raises ImportProgramError where stepwell has no such type."""
+        try:
+            dtype = DType.from_name(str(value.dtype))
+        except KeyError as error:
+            raise ImportProgramError(error.args[0]) from error
+        return TensorMeta(tuple(self.sizes.expr(size) for size in value.shape), dtype)
+
+    def constant(self, value: Scalar, dtype: DType) -> Value:
+        """Return a 0-d constant, cast to ``dtype``."""
+        attribute: Any
+        if dtype is DType.BOOL:
+            attribute = ir.BoolAttr.get(bool(value))
+        elif dtype.is_float:
+            attribute = ir.FloatAttr.get(ir.F64Type.get(), float(value))
+        else:
+            attribute = ir.IntegerAttr.get(ir.IntegerType.get_signless(64), _wrap(int(value), dtype))
+        return self.emit(ConstantOp, value=attribute, dtype=dtype.label)
+
+    def convert(self, value: Value, dtype: DType) -> Value:
+        """Cast a tensor to ``dtype``; one that has it already is returned as it is."""
+        return value if meta_of(value).dtype is dtype else self.emit(ConvertOp, value, dtype=dtype)
+
+    def operand(self, value: Any, dtype: DType) -> Value:
+        """Return a converter's argument as a tensor of ``dtype``: a tensor is cast, a number or size becomes 0-d."""
+        if isinstance(value, Expr):
+            if not value.is_constant:
+                return self.convert(self.emit(SizeOp, value=value), dtype)
+            value = value.constant
+        if isinstance(value, bool | int | float):
+            return self.constant(value, dtype)
+        if isinstance(value, complex):
+            raise ImportProgramError(f"complex number {value} is not supported")
+        return self.convert(value, dtype)
+
+    # -- the walk --------------------------------------------------------------------------------------------------
+
+    def bind(self, node: Any, value: Any) -> None:
+        """Give a placeholder its value."""
+        self.values[node] = value
+
+    def location(self, node: Any) -> "ir.Location":
+        """Return the MLIR location of a node."""
+        return mlir_location(node, node_frames(node, self._originals))
+
+    def source(self, node: Any) -> SourceLocation | None:
+        """Return the user's line that a node comes from."""
+        return source_location(node, node_frames(node, self._originals))
+
+    def import_node(self, node: Any) -> None:
+        """Convert one call; raises ImportProgramError with the user's line."""
+        try:
+            self.values[node] = self._value_of(node)
+        except ImportProgramError as error:
+            if error.location is None:
+                error.location = self.source(node)
+            raise
+        except ValueError as error:
+            # A rule of the graph dialect refused what the converter built.
+            raise ImportProgramError(
+                f"node '{node.name}' ({node.target}): {error}", location=self.source(node)
+            ) from error
+
+    def argument(self, value: Any) -> Any:
+        """Map an argument of a node: nodes become their values, nested lists included."""
+        if isinstance(value, torch.fx.Node):
+            return self.values[value]
+        if isinstance(value, list | tuple):
+            return [self.argument(item) for item in value]
+        if isinstance(value, dict):
+            return {key: self.argument(item) for key, item in value.items()}
+        if isinstance(value, torch.SymInt):
+            return self.sizes.expr(value)
+        return value
+
+    def _value_of(self, node: Any) -> Any:
+        if node.target is _GETITEM:
+            items = self.argument(node.args[0])
+            item = items[node.args[1]]
+            if item is None and node.users:
+                raise ImportProgramError(f"result {node.args[1]} of node '{node.args[0].name}' is not supported")
+            return item
+        if is_bookkeeping(node):
+            return self._plain_value(node.meta.get("val"))
+        arguments = [self.argument(argument) for argument in node.args]
+        options = {key: self.argument(argument) for key, argument in node.kwargs.items()}
+        with self.location(node):
+            found = CONVERTERS[str(node.target)](self, node, *arguments, **options)
+        self._check(node, found)
+        return found
+
+    def _plain_value(self, value: Any) -> Any:
+        """Return the value of a node that computes sizes: an expression, a number, or nothing for a condition."""
+        if isinstance(value, torch.SymInt):
+            return self.sizes.expr(value)
+        return value if isinstance(value, bool | int | float) else None
+
+    def _check(self, node: Any, found: Any) -> None:
+        """Compare a node's results with torch's metadata; raises TypeMismatchError."""
+        expected = node.meta.get("val")
+        several = isinstance(expected, list | tuple)
+        wanted = list(expected) if several else [expected]
+        results = list(found) if several else [found]
+        if len(wanted) != len(results):
+            raise TypeMismatchError(f"node '{node.name}' must have {len(wanted)} results, got {len(results)}")
+        for number, (want, got) in enumerate(zip(wanted, results, strict=True)):
+            if got is None or want is None:
+                continue
+            meta, own = self.tensor_meta(want), meta_of(got)
+            if meta != own and not self._same_type(meta, own):
+                which = f"result {number} of " if several else ""
+                raise TypeMismatchError(
+                    f"{which}node '{node.name}' ({node.target}) is {meta} in torch, and {own} by stepwell's rule",
+                    fix="this is a fault of stepwell: please report it with the program",
+                )
+
+    def _same_type(self, meta: TensorMeta, own: TensorMeta) -> bool:
+        """Compare two types whose sizes are spelled differently: ``(s0 + 1) // 2``, ``(s0 - 1) // 2 + 1``."""
+        if meta.dtype is not own.dtype or meta.rank != own.rank:
+            return False
+        differing = [(a, b) for a, b in zip(meta.shape, own.shape, strict=True) if a != b]
+        if any(a.is_constant and b.is_constant for a, b in differing):
+            return False
+        points = self.sizes.sample_points()
+        return all(a.evaluate(point) == b.evaluate(point) for a, b in differing for point in points)
+
+
+_GETITEM = operator.getitem
+
+
+def _wrap(value: int, dtype: DType) -> int:
+    """Return ``value`` as ``dtype`` holds it."""
+    bits = 8 * dtype.itemsize
+    wrapped = value % (1 << bits)
+    return wrapped - (1 << bits) if dtype.kind == "int" and wrapped >> (bits - 1) else wrapped
+
+
+def _attribute(value: Any, constraint: Any) -> Any:
+    """Return a Python value as the attribute that a field asks for."""
+    if isinstance(value, ir.Attribute):
+        return value
+    if isinstance(value, DType):
+        return ir.StringAttr.get(value.label)
+    if isinstance(value, str | Expr):
+        return ir.StringAttr.get(str(value))
+    if constraint is ir.StringAttr:
+        return ir.StringAttr.get(str(value))
+    if isinstance(value, bool):
+        return ir.BoolAttr.get(value)
+    if isinstance(value, float):
+        return ir.FloatAttr.get(ir.F64Type.get(), value)
+    if isinstance(value, int):
+        if constraint is ir.FloatAttr:
+            return ir.FloatAttr.get(ir.F64Type.get(), float(value))
+        return ir.IntegerAttr.get(ir.IntegerType.get_signless(64), value)
+    if constraint is ir.ArrayAttr:
+        return sizes_attribute(value)
+    return ir.DenseI64ArrayAttr.get([_integer(item) for item in value])
+
+
+def _integer(value: Expr | int) -> int:
+    if isinstance(value, Expr):
+        if not value.is_constant:
+            raise ImportProgramError(f"'{value}' must be a number known at compile time")
+        return value.constant
+    return int(value)
