@@ -1,9 +1,9 @@
 """Loads x86-64 ELF object files (``llc -filetype=obj``) into this process, without a linker.
 
 Several objects become one image of three regions: code (read, execute), constants (read) and data (read, write).
-Nothing is writable and executable at once.  Code refers to its own image relative to the instruction pointer, so that an
-image may lie anywhere; calls that leave it go through a stub and a table of addresses.  Everything the loader does not
-know is refused before a byte of code could run.
+Nothing is writable and executable at once.  Code refers to its own image relative to the instruction pointer, so that
+an image may lie anywhere; calls that leave it go through a stub and a table of addresses.  Everything the loader does
+not know is refused before a byte of code could run.
 """
 
 import mmap

@@ -9,10 +9,12 @@ from stepwell.support.errors import ObjectError
 _MEMORY = frozenset({"memcpy", "memmove", "memset", "memcmp"})
 
 _MATH_NAMES = (
-    "acos acosh asin asinh atan atan2 atanh cbrt ceil copysign cos cosh erf erfc exp exp2 expm1 fabs floor fma fmax "
-    "fmin fmod hypot ldexp lgamma log log10 log1p log2 nearbyint pow remainder rint round roundeven sin sinh sqrt tan "
-    "tanh tgamma trunc"
-).split()
+    *("acos", "acosh", "asin", "asinh", "atan", "atan2", "atanh", "cos", "cosh", "sin", "sinh", "tan", "tanh"),
+    *("cbrt", "exp", "exp2", "expm1", "hypot", "log", "log10", "log1p", "log2", "pow", "sqrt"),
+    *("ceil", "floor", "nearbyint", "rint", "round", "roundeven", "trunc"),
+    *("copysign", "fabs", "fma", "fmax", "fmin", "fmod", "ldexp", "remainder"),
+    *("erf", "erfc", "lgamma", "tgamma"),
+)
 _MATH = frozenset(name + suffix for name in _MATH_NAMES for suffix in ("", "f"))
 
 _THREADS = frozenset(THREAD_FUNCTIONS)

@@ -8,6 +8,12 @@ from pathlib import Path
 from stepwell.support.errors import InvalidOptionError
 
 _CPU_VECTOR_BITS = {"x86-64-v3": 256, "x86-64-v4": 512}
+# As Linux spells them; all that LLVM may use for the level.
+_X86_64_V3_FEATURES = ("avx", "avx2", "bmi1", "bmi2", "f16c", "fma", "abm", "movbe")
+_CPU_FEATURES = {
+    "x86-64-v3": _X86_64_V3_FEATURES,
+    "x86-64-v4": (*_X86_64_V3_FEATURES, "avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl"),
+}
 _CUDA_ARCHITECTURES = ("sm_80", "sm_90", "sm_90a", "sm_100")
 
 
@@ -69,9 +75,12 @@ def host_features() -> frozenset[str]:
 @cache
 def host_level() -> str:
     """Return the x86-64 level of this machine: "x86-64-v4" or "x86-64-v3"; raises where it has less."""
-    features = host_features()
-    if {"avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl"} <= features:
-        return "x86-64-v4"
-    if {"avx2", "fma", "f16c", "bmi2"} <= features:
-        return "x86-64-v3"
+    for level in reversed(_CPU_FEATURES):
+        if host_features().issuperset(_CPU_FEATURES[level]):
+            return level
     raise InvalidOptionError("this machine's CPU has no AVX2, which stepwell's CPU code needs")
+
+
+def missing_features(target: Target) -> list[str]:
+    """Return what code for a CPU target may use and this machine lacks, as Linux spells it."""
+    return [feature for feature in _CPU_FEATURES[target.arch] if feature not in host_features()]

@@ -1,0 +1,132 @@
+"""A compiled program that can be called."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+from stepwell.runtime.devices.cpu import CpuKernels
+from stepwell.runtime.plan import Plan
+from stepwell.runtime.report import Report, explain, make_report
+from stepwell.runtime.session import Session
+from stepwell.support.errors import ArgumentError, InvalidOptionError, StepwellError
+from stepwell.support.target import Target
+
+
+class Inspector(Protocol):
+    """What the compiler can still tell of a program that it has just made."""
+
+    def ir(self, stage: str) -> str:
+        """Return the IR at the end of a stage; raises StepwellError for one that was not kept."""
+
+    def asm(self, kernel: str) -> str:
+        """Return the machine code of a kernel as text."""
+
+
+class Executable:
+    """A program for one device, called like the module it was exported from.
+
+    It takes torch tensors or numpy arrays in the exported structure, and returns what it was given: torch tensors where
+    any argument was one, else numpy arrays.  Outputs are always fresh memory.  Calls from several threads run side by
+    side; those of a program with buffers that change run one after the other.
+
+    Args:
+        plan: what to run.
+        kernels: machine code by kernel name.
+        constants: parameters, buffers and constants by name.
+        target: what the code was made for.
+        inspector: tells IR and machine code; None for a loaded artifact.
+        copy: whether to copy the constants, so that later training of the same tensors does not reach in here.
+            Tensors that calls change are always copied.
+
+    Raises:
+        ArtifactError: the code does not run on this machine.
+        ArgumentError: a constant is missing or does not fit.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        kernels: Mapping[str, bytes],
+        constants: Mapping[str, Any],
+        *,
+        target: str | Target = "cpu",
+        inspector: Inspector | None = None,
+        copy: bool = True,
+    ) -> None:
+        self.plan = plan
+        self.kernels = dict(kernels)
+        self.target = Target.parse(target) if isinstance(target, str) else target
+        if self.target.kind != "cpu":
+            raise InvalidOptionError(f"this runtime has no device for target '{self.target}'", fix="use target='cpu'")
+        self._inspector = inspector
+        code = CpuKernels(self.kernels, plan.kernels, self.target)
+        self.session = Session(plan, code, constants, copy=copy)
+        self._times: list[tuple[int, float]] = []
+        self._sizes: Mapping[str, int] = {}
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Run the program.
+
+        ``out=``, where the program itself has no argument of that name, gives tensors to write the results to, in the
+        structure of the returned value; it is returned.
+
+        Raises:
+            ArgumentError: an argument does not fit; the message names it.
+            RuntimeFailure: a kernel found an error, such as an index out of range.
+        """
+        out = None
+        if "out" in kwargs and "out" not in self.session.arguments.keywords:
+            out = kwargs.pop("out")
+        return self.session.call(args, kwargs, out)[0]
+
+    def profile(self, *args: Any, repeat: int = 10, **kwargs: Any) -> Report:
+        """Run the program ``repeat`` times after one warm-up, measure each launch, and return the report."""
+        self.session.call(args, kwargs)
+        times: list[tuple[int, float]] = []
+        for _ in range(max(repeat, 1)):
+            self._sizes = self.session.call(args, kwargs, None, times)[1].sizes
+        self._times = times
+        return self.report()
+
+    def report(self) -> Report:
+        """Return what each launch moves and computes, and how long it took in the last ``profile``."""
+        return make_report(self.plan, self._times, self._sizes)
+
+    def explain(self) -> str:
+        """Return which schedule each kernel got, and why."""
+        return explain(self.plan)
+
+    def ir(self, stage: str) -> str:
+        """Return the IR at the end of ``stage``; raises StepwellError for a loaded artifact, which holds none."""
+        return self._inspect().ir(stage)
+
+    def asm(self, kernel: str) -> str:
+        """Return the machine code of ``kernel`` as text; raises StepwellError for a loaded artifact."""
+        if kernel not in self.plan.kernels:
+            raise ArgumentError(f"there is no kernel '{kernel}'; there are {', '.join(self.plan.kernels) or 'none'}")
+        return self._inspect().asm(kernel)
+
+    def _inspect(self) -> Inspector:
+        if self._inspector is None:
+            raise StepwellError(
+                "a loaded artifact holds machine code and its plan, neither IR nor a compiler to print it with",
+                fix="call ir and asm on the executable that compile returns",
+            )
+        return self._inspector
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return copies of the buffers that calls change, by name, as numpy arrays."""
+        return dict(self.session.state(self.session.outputs.changed))
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Set the buffers that calls change; raises ArgumentError where names, shapes or dtypes differ."""
+        names = self.session.outputs.changed
+        if set(state) != set(names):
+            raise ArgumentError(f"the state must hold exactly {sorted(names)}, got {sorted(state)}")
+        self.session.load_state(state)
+
+    def save(self, path: str | Path) -> None:
+        """Write an artifact, which ``load`` runs without compiler or torch; changed buffers keep their values."""
+        from stepwell.runtime.artifact import save_artifact
+
+        save_artifact(self, Path(path))

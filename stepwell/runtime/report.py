@@ -1,0 +1,106 @@
+"""What an executable tells of itself: its kernels, where they come from, what they move, how long they take."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from stepwell.runtime.plan import KernelInfo, Launch, Plan
+from stepwell.support.symbolic import Expr
+
+
+@dataclass(frozen=True)
+class LaunchReport:
+    """One launch.
+
+    Attributes:
+        kernel: its kernel's name.
+        source: the ops it came from, as "conv2d model.py:12".
+        bytes: compulsory memory traffic: every input and output once.
+        flops: arithmetic; None where the compiler did not say.
+        seconds: mean time of one launch; None where nothing was measured.
+        schedule: how the kernel was scheduled.
+    """
+
+    kernel: str
+    source: tuple[str, ...]
+    bytes: Expr
+    flops: Expr | None
+    seconds: float | None
+    schedule: str
+
+
+@dataclass(frozen=True)
+class Report:
+    """All launches of a program in order; ``str`` gives a table.
+
+    Attributes:
+        launches: the launches.
+        sizes: the symbols' values during measurement; empty where nothing was measured.
+    """
+
+    launches: tuple[LaunchReport, ...]
+    sizes: Mapping[str, int]
+
+    def __str__(self) -> str:
+        rows: list[tuple[str, ...]] = [("kernel", "time us", "MB", "GFLOP", "GB/s", "GFLOP/s", "schedule", "source")]
+        rows += [self._row(launch) for launch in self.launches]
+        widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+        return "\n".join(
+            "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
+        )
+
+    def _row(self, launch: LaunchReport) -> tuple[str, ...]:
+        seconds = launch.seconds
+        return (
+            launch.kernel,
+            "-" if seconds is None else f"{seconds * 1e6:.1f}",
+            self._number(launch.bytes, 1e6),
+            self._number(launch.flops, 1e9),
+            self._number(launch.bytes, 1e9, seconds),
+            self._number(launch.flops, 1e9, seconds),
+            launch.schedule,
+            ", ".join(launch.source),
+        )
+
+    def _number(self, expr: Expr | None, unit: float, seconds: float | None = 1.0) -> str:
+        if expr is None or seconds is None:
+            return "-"
+        if not expr.symbols <= self.sizes.keys():
+            return str(expr) if seconds == 1.0 else "-"
+        return f"{expr.evaluate(self.sizes) / unit / max(seconds, 1e-9):.3g}"
+
+
+def make_report(plan: Plan, times: Sequence[tuple[int, float]], sizes: Mapping[str, int]) -> Report:
+    """Build the report of a plan's main program from (launch number, seconds) pairs."""
+    spent: dict[int, list[float]] = {}
+    for number, seconds in times:
+        spent.setdefault(number, []).append(seconds)
+    reports = []
+    for number, launch in enumerate(plan.main.launches):
+        info = plan.kernels[launch.kernel]
+        measured = spent.get(number)
+        mean = sum(measured) / len(measured) if measured else None
+        reports.append(
+            LaunchReport(launch.kernel, launch.source, traffic(launch, info), info.flops, mean, info.schedule)
+        )
+    return Report(tuple(reports), dict(sizes))
+
+
+def traffic(launch: Launch, info: KernelInfo) -> Expr:
+    """Return the bytes that a launch has to move."""
+    if info.bytes is not None:
+        return info.bytes
+    total = Expr.const(0)
+    for tensor in (*launch.inputs, *launch.outputs):
+        total = total + tensor.bytes
+    return total
+
+
+def explain(plan: Plan) -> str:
+    """Return, for each kernel, the ops it came from, the chosen schedule and the reasons."""
+    lines = []
+    for name, info in plan.kernels.items():
+        sources = [source for launch in plan.main.launches if launch.kernel == name for source in launch.source]
+        lines.append(f"{name}: {', '.join(dict.fromkeys(sources)) or 'prepare'}")
+        lines.append(f"  schedule: {info.schedule or 'not recorded'}")
+        lines += [f"  {reason}" for reason in info.reasons]
+    return "\n".join(lines)

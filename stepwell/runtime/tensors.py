@@ -1,0 +1,182 @@
+"""Tensors of other libraries: recognised, read in place, and made, without importing any of them.
+
+torch tensors are known by the torch that is already loaded; everything else goes through numpy and DLPack.  No torch
+function computes anything here: they give addresses and allocate outputs.
+"""
+
+import sys
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stepwell.runtime.memory import address_of
+from stepwell.support.dtypes import DType
+from stepwell.support.errors import ArgumentError
+
+Array = NDArray[Any]
+
+
+class TensorKind(Protocol):
+    """What the runtime needs to know of a library's tensors; ``value`` is always one of them."""
+
+    def dtype(self, value: Any) -> Any:
+        """Return the library's own element type, hashable."""
+
+    def to_dtype(self, dtype: Any) -> DType:
+        """Return our name of it; raises KeyError for one that we do not know."""
+
+    def is_contiguous(self, value: Any) -> bool:
+        """Tell whether the elements lie in row-major order without gaps."""
+
+    def address(self, value: Any) -> int:
+        """Return the address of the first element."""
+
+    def view(self, value: Any, dtype: DType) -> Array:
+        """Return a numpy view of the same memory."""
+
+    def empty(self, shape: tuple[int, ...], dtype: DType) -> Any:
+        """Return a new contiguous tensor with undefined elements."""
+
+
+class NumpyKind:
+    """numpy arrays."""
+
+    def dtype(self, value: Any) -> Any:
+        """Return the dtype; one in the other byte order is a different one."""
+        return value.dtype
+
+    def to_dtype(self, dtype: Any) -> DType:
+        """Return our name of a numpy dtype."""
+        if not dtype.isnative:
+            raise KeyError(f"byte order of {dtype.str}")
+        return DType.from_numpy(dtype)
+
+    def is_contiguous(self, value: Any) -> bool:
+        """Tell whether the array is C-contiguous."""
+        contiguous: bool = value.flags.c_contiguous
+        return contiguous
+
+    def address(self, value: Any) -> int:
+        """Return the data pointer."""
+        return address_of(value)
+
+    def view(self, value: Any, dtype: DType) -> Array:
+        """Return the array itself."""
+        array: Array = value
+        return array
+
+    def empty(self, shape: tuple[int, ...], dtype: DType) -> Any:
+        """Return ``np.empty``."""
+        return np.empty(shape, dtype.numpy)
+
+
+class TorchKind:
+    """torch tensors in CPU memory; made once torch has been seen."""
+
+    def __init__(self, torch: Any) -> None:
+        self.torch = torch
+        self.tensor_type = torch.Tensor
+        self._to_torch = {dtype: getattr(torch, dtype.label) for dtype in DType}
+        self._from_torch = {theirs: ours for ours, theirs in self._to_torch.items()}
+
+    def dtype(self, value: Any) -> Any:
+        """Return the torch dtype."""
+        return value.dtype
+
+    def to_dtype(self, dtype: Any) -> DType:
+        """Return our name of a torch dtype."""
+        return self._from_torch[dtype]
+
+    def is_contiguous(self, value: Any) -> bool:
+        """Tell whether the tensor is contiguous."""
+        contiguous: bool = value.is_contiguous()
+        return contiguous
+
+    def address(self, value: Any) -> int:
+        """Return the data pointer."""
+        pointer: int = value.data_ptr()
+        return pointer
+
+    def view(self, value: Any, dtype: DType) -> Array:
+        """Return a numpy view by address and strides, which serves bfloat16 and gradients alike."""
+        strides = tuple(step * dtype.itemsize for step in value.stride())
+        holder = _Memory(value, value.data_ptr(), tuple(value.shape), strides, dtype)
+        return np.asarray(holder).view(dtype.numpy)
+
+    def empty(self, shape: tuple[int, ...], dtype: DType) -> Any:
+        """Return ``torch.empty``."""
+        return self.torch.empty(shape, dtype=self._to_torch[dtype])
+
+
+class _Memory:
+    """A strided region of someone's memory, which numpy reads through ``__array_interface__``."""
+
+    def __init__(
+        self, owner: Any, address: int, shape: tuple[int, ...], strides: tuple[int, ...], dtype: DType
+    ) -> None:
+        self._owner = owner
+        # numpy has no name for bfloat16; integers of the same size carry the bits, and the view renames them.
+        code = np.dtype(f"u{dtype.itemsize}").str
+        # An empty array may have any address but null.
+        data = (address or 1, False)
+        self.__array_interface__ = {"version": 3, "data": data, "shape": shape, "strides": strides, "typestr": code}
+
+
+NUMPY = NumpyKind()
+_torch_kind: TorchKind | None = None
+
+
+def torch_kind() -> TorchKind | None:
+    """Return the kind of torch tensors, or None where nobody has imported torch."""
+    global _torch_kind
+    if _torch_kind is None:
+        torch = sys.modules.get("torch")
+        if torch is not None and hasattr(torch, "Tensor"):
+            _torch_kind = TorchKind(torch)
+    return _torch_kind
+
+
+def recognise(value: Any, path: str) -> tuple[TensorKind, Any]:
+    """Return the kind of ``value``, and ``value`` as a tensor of that kind.
+
+    Raises:
+        ArgumentError: it is no tensor, or not one in CPU memory; the message names it by ``path``.
+    """
+    if isinstance(value, np.ndarray):
+        return NUMPY, value
+    torch = torch_kind()
+    if torch is not None and isinstance(value, torch.tensor_type):
+        _check_torch_memory(value, path)
+        return torch, value
+    if isinstance(value, np.generic):
+        return NUMPY, np.asarray(value)
+    if hasattr(value, "__dlpack__"):
+        try:
+            return NUMPY, np.from_dlpack(value)
+        except (BufferError, RuntimeError, TypeError, ValueError) as error:
+            raise ArgumentError(f"argument '{path}' cannot be read through DLPack: {error}") from error
+    if hasattr(value, "__array_interface__"):
+        return NUMPY, np.asarray(value)
+    raise ArgumentError(f"argument '{path}' must be a torch tensor or a numpy array, got {type(value).__name__}")
+
+
+def _check_torch_memory(value: Any, path: str) -> None:
+    device = str(value.device)
+    if not device.startswith("cpu"):
+        raise ArgumentError(f"argument '{path}' must be on device cpu, got {device}", fix="pass it through .cpu()")
+    if str(value.layout) != "torch.strided":
+        raise ArgumentError(f"argument '{path}' must be a dense tensor, got layout {value.layout}")
+    try:
+        value.data_ptr()
+    except RuntimeError as error:
+        raise ArgumentError(f"argument '{path}' has no memory: {type(value).__name__}") from error
+
+
+def as_array(value: Any, path: str) -> Array:
+    """Return a numpy view of any tensor, with bfloat16 as ``ml_dtypes`` has it; raises ArgumentError."""
+    kind, value = recognise(value, path)
+    try:
+        return kind.view(value, kind.to_dtype(kind.dtype(value)))
+    except KeyError as error:
+        raise ArgumentError(f"'{path}' has dtype {kind.dtype(value)}, which stepwell does not know") from error
