@@ -1,0 +1,68 @@
+"""What happens to the sums of a contraction: added up, sent through the kernel's last ops, and stored."""
+
+from typing import Any
+
+from stepwell.passes.schedules.abi import OpenKernel
+from stepwell.passes.schedules.code import Code
+from stepwell.passes.schedules.contraction import Contraction
+from stepwell.passes.schedules.contraction_accesses import follow
+from stepwell.passes.schedules.elements import Elements
+from stepwell.passes.schedules.indexing import ZERO
+from stepwell.support.bindings import ir
+from stepwell.support.symbolic import Expr
+
+_PREDICATES = {"eq": 0, "sge": 5}
+
+
+class Results:
+    """Writes the results of a contraction kernel from vectors of finished sums.
+
+    Attributes:
+        outer: loop indices of the task, by loop.
+    """
+
+    def __init__(self, open_kernel: OpenKernel, elements: Elements, contraction: Contraction) -> None:
+        self.kernel, self.elements, self.contraction = open_kernel.kernel, elements, contraction
+        self.code: Code = open_kernel.code
+        self.outer: dict[int, Expr] = {}
+
+    def zero(self) -> Any:
+        """Return a vector of zeros to start sums from."""
+        element = self.contraction.element
+        is_integer = isinstance(element, ir.IntegerType)
+        zero = ir.IntegerAttr.get(element, 0) if is_integer else ir.FloatAttr.get(element, 0.0)
+        return self.code.constant(ir.DenseElementsAttr.get_splat(self.code.vector_type(element), zero))
+
+    def add(self, a: Any, b: Any) -> Any:
+        """Return the sum of two vectors."""
+        return self.code.op(self.contraction.add, (a, b), a.type)
+
+    def add_product(self, a: Any, b: Any, total: Any) -> Any:
+        """Return ``a * b + total``."""
+        if self.contraction.multiply == "arith.mulf":
+            return self.code.op("vector.fma", (a, b, total), total.type)
+        return self.add(self.code.op(self.contraction.multiply, (a, b), total.type), total)
+
+    def write(self, row: Expr, column: Expr, value: Any) -> None:
+        """Store the kernel's results at ``row`` and ``column``, which holds the lane, from the sums ``value``."""
+        contraction, ranges = self.contraction, self.code.ranges
+        found = {
+            **self.outer,
+            **contraction.spread(ranges, row, contraction.rows, contraction.rows_merge),
+            **contraction.spread(ranges, column, contraction.columns, merged=True),
+        }
+        loops = tuple(found.get(dim, ZERO) for dim in range(len(contraction.extents)))
+        indices = contraction.output_indices(loops)
+        if contraction.start is not None:
+            value = self.add(value, self.code.broadcast(self.elements.read(contraction.start, indices)))
+        self.elements.bind_value(contraction.result, value)
+        for number, place in enumerate(follow(self.kernel, ranges, contraction.result, indices)):
+            self.elements.write(number, place, self.elements.read(self.kernel.results[number], place))
+        self.elements.unbind(contraction.result)
+
+
+def compare(code: Code, predicate: str, a: Expr, b: Expr) -> Any:
+    """Return whether ``a`` and ``b`` are as ``predicate``, "eq" or "sge", says."""
+    number = ir.IntegerAttr.get(ir.IntegerType.get_signless(64), _PREDICATES[predicate])
+    bit = ir.IntegerType.get_signless(1)
+    return code.op("arith.cmpi", (code.index(a), code.index(b)), bit, {"predicate": number})
