@@ -1,4 +1,4 @@
-"""Write stepwell/passes/native_passes.json: what the installed bindings' own passes are called and take.
+"""Write stepwell/passes/native_passes.json: which passes and dialects the installed bindings hold.
 
 The bindings cannot list their passes, so names, summaries and options come from ``mlir-opt --help-hidden`` of the same
 release, and the bindings are asked about each: is it there, what does it run on, what is its C++ class called (the
@@ -36,6 +36,7 @@ def documented() -> dict[str, dict[str, Any]]:
     text = subprocess.run([tool_path("mlir-opt"), "--help-hidden"], capture_output=True, text=True, check=True).stdout
     lines = text[text.index("Compiler passes to run") :].splitlines()[1:]
     entries: dict[str, dict[str, Any]] = {}
+    current: dict[str, Any] = {}
     kind = "pass"
     for line in lines:
         if line.startswith("    Pass Pipelines:"):
@@ -48,6 +49,16 @@ def documented() -> dict[str, dict[str, Any]]:
         elif match := _OPTION.match(line):
             current["options"][match[1]] = {"type": match[2] or "bool", "help": match[3].strip()}
     return entries
+
+
+def dialects(context: ir.Context) -> list[str]:
+    """Return the names of upstream's dialects that the bindings hold."""
+    text = subprocess.run([tool_path("mlir-opt"), "--show-dialects"], capture_output=True, text=True, check=True).stdout
+    found = []
+    for name in text.partition(":")[2].strip().split(","):
+        with contextlib.suppress(ValueError):
+            found.append(context.get_dialect_descriptor(name.strip()).namespace)
+    return found
 
 
 def probe_pass(name: str) -> tuple[str, str]:
@@ -123,7 +134,8 @@ def main() -> int:
                 for option in re.findall(r"([\w-]+)=", text):
                     entry["options"].setdefault(option, {"type": "string", "help": ""})
             table[name] = {"class": class_name, "anchor": anchor, "printable": bool(text), **entry}
-    text = json.dumps({"release": mlir_version().rsplit(".", 1)[0], "passes": table}, indent=1)
+    record = {"release": mlir_version().rsplit(".", 1)[0], "dialects": dialects(context), "passes": table}
+    text = json.dumps(record, indent=1)
     TARGET.write_text(text + "\n")
     print(f"{len(table)} passes written to {TARGET}", file=sys.stderr)
     return 0

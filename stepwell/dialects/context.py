@@ -4,6 +4,8 @@ from stepwell.dialects.graph import Graph
 from stepwell.dialects.plan import Plan
 from stepwell.support.bindings import ir
 
+DIALECTS = (Graph, Plan)
+
 
 def make_context() -> "ir.Context":
     """Return a new context with upstream's dialects and ours.
@@ -11,8 +13,7 @@ def make_context() -> "ir.Context":
     A context is made here and nowhere else: loading an IRDL dialect twice into one aborts the process.
     """
     context = ir.Context()
-    # Errors inside MLIR are packed into MLIRError by default; handlers then never see them.
     with context:
-        for dialect in (Graph, Plan):
+        for dialect in DIALECTS:
             dialect.load()
     return context

@@ -18,7 +18,7 @@ from stepwell.support.errors import InvalidOptionError
 from stepwell.support.spelling import did_you_mean
 from stepwell.support.stages import Stage
 
-__all__ = ["NativeInfo", "find_native", "find_pass", "native_passes", "pass_names", "unknown_pass"]
+__all__ = ["NativeInfo", "find_native", "find_pass", "native_dialects", "native_passes", "pass_names", "unknown_pass"]
 
 _ROOT = Path(__file__).parent
 _MARK = "\n@register_pass\n"
@@ -48,9 +48,19 @@ class NativeInfo:
 
 
 @cache
+def _table() -> dict[str, Any]:
+    table: dict[str, Any] = json.loads((_ROOT / "native_passes.json").read_text())
+    return table
+
+
+def native_dialects() -> list[str]:
+    """Return the names of upstream's dialects; the bindings cannot list them."""
+    return list(_table()["dialects"])
+
+
+@cache
 def native_passes() -> dict[str, NativeInfo]:
     """Return MLIR's own passes by name, from the checked-in table."""
-    table = json.loads((_ROOT / "native_passes.json").read_text())
     return {
         name: NativeInfo(
             name,
@@ -61,7 +71,7 @@ def native_passes() -> dict[str, NativeInfo]:
             entry["summary"],
             entry["options"],
         )
-        for name, entry in table["passes"].items()
+        for name, entry in _table()["passes"].items()
     }
 
 

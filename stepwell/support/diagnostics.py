@@ -41,10 +41,10 @@ def plain_diagnostic(diagnostic: Any) -> Diagnostic:
 
 
 @contextmanager
-def collect_diagnostics(context: Any, *, forward: bool = False) -> Iterator[list[Diagnostic]]:
+def collect_diagnostics(context: Any, *, forward: bool = False, quiet: bool = False) -> Iterator[list[Diagnostic]]:
     """Collect the errors reported in ``context`` while the block runs.
 
-    Warnings and remarks pass on to the next handler; so do errors with ``forward``.
+    Warnings and remarks pass on to the next handler, unless ``quiet``; so do errors with ``forward``.
     """
     found: list[Diagnostic] = []
 
@@ -52,7 +52,7 @@ def collect_diagnostics(context: Any, *, forward: bool = False) -> Iterator[list
         plain = plain_diagnostic(diagnostic)
         if plain.severity == "error":
             found.append(plain)
-        return plain.severity == "error" and not forward
+        return quiet or (plain.severity == "error" and not forward)
 
     # Without this the bindings pack errors into exceptions, and no handler sees them.
     before = context.emit_error_diagnostics

@@ -118,6 +118,7 @@ class PassFailure(CompileError):
         pass_name: the pass that failed.
         diagnostics: what was reported, as plain ``Diagnostic`` records.
         ir_before: the whole module as it was before that pass.
+        pipeline: text of the pipeline that fails on it: that pass alone, nested as it was.
         command: the ``stepwell-opt`` command line that repeats the failure, or "".
         reproducer: path of the file that command reads, or "".
     """
@@ -129,6 +130,7 @@ class PassFailure(CompileError):
         self.pass_name = ""
         self.diagnostics: tuple[object, ...] = ()
         self.ir_before = ""
+        self.pipeline = ""
         self.command = ""
         self.reproducer = ""
 

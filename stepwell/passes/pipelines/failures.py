@@ -49,6 +49,7 @@ def explain_failure(failure: PassFailure, diagnostics: Sequence[Diagnostic], run
     failure.pass_name = failure.pass_name or next((step.name for _, step in leaves(steps)), "")
     failure.diagnostics = tuple(diagnostics)
     failure.ir_before = str(before)
+    failure.pipeline = str(Pipeline(*steps, anchor=run.anchor))
     first = next(iter(diagnostics), None)
     if not failure.message:
         failure.message = f"pass '{failure.pass_name}' failed" + (f": {first.message}" if first is not None else "")
@@ -57,7 +58,7 @@ def explain_failure(failure: PassFailure, diagnostics: Sequence[Diagnostic], run
         failure.location = first.location
     if write and (directory := os.environ.get(DIRECTORY_VARIABLE, tempfile.gettempdir())):
         text = before.get_asm(enable_debug_info=True)
-        _write(failure, Reproducer(str(Pipeline(*steps, anchor=run.anchor)), run.verify_each), text, Path(directory))
+        _write(failure, Reproducer(failure.pipeline, run.verify_each), text, Path(directory))
 
 
 def _replay(run: FailedRun) -> tuple[tuple[Step, ...], Any] | None:
@@ -66,7 +67,7 @@ def _replay(run: FailedRun) -> tuple[tuple[Step, ...], Any] | None:
 
     module = run.before
     execution = Execution(verify_each=run.verify_each)
-    with collect_diagnostics(module.context):
+    with collect_diagnostics(module.context, quiet=True):
         for anchors, leaf in leaves(run.steps):
             step: Step = leaf
             for anchor in reversed(anchors):

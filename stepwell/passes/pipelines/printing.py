@@ -100,7 +100,8 @@ class PrintIR(Instrument):
     def _print(self, event: PassEvent, banner: str) -> None:
         if self.module_scope:
             symbol = f": @{_symbol(event.op)}" if "sym_name" in event.op.attributes else ""
-            text = f"{banner} ('{event.op.name}' operation{symbol}) //----- //\n{self.flags.text(_ancestors(event.op)[-1])}"
+            root = _ancestors(event.op)[-1]
+            text = f"{banner} ('{event.op.name}' operation{symbol}) //----- //\n{self.flags.text(root)}"
         else:
             text = f"{banner} //----- //\n{self.flags.local_text(event.op)}"
         text += "\n\n"
