@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from stepwell.passes.base import Pass, fail, option, register_pass
+from stepwell.passes.schedules.cpu.contraction import ContractionRule
+from stepwell.passes.schedules.cpu.fallback import FallbackRule
 from stepwell.passes.schedules.cpu.pointwise import PointwiseRule
 from stepwell.passes.schedules.cpu.rows import RowsRule
 from stepwell.passes.schedules.cpu.rule import Rule
@@ -17,7 +19,7 @@ from stepwell.support.bindings import ir
 from stepwell.support.stages import Stage
 from stepwell.support.target import Target
 
-RULES: tuple[Rule, ...] = (PointwiseRule(), RowsRule())
+RULES: tuple[Rule, ...] = (PointwiseRule(), ContractionRule(), RowsRule(), FallbackRule())
 """Asked in order; the last takes what no other does."""
 
 
@@ -58,6 +60,7 @@ def _is_on_tensors(function: Any) -> bool:
 def schedule(function: Any, target: Target) -> None:
     """Schedule one kernel function in place; fails where no rule takes it."""
     declined: list[str] = []
+    module = function.parent
     try:
         kernel = Kernel.of(function)
     except Refusal as refusal:
@@ -66,7 +69,16 @@ def schedule(function: Any, target: Target) -> None:
         try:
             parameters = rule.parameters(kernel, target)
             rule.build(kernel, target, parameters)
-            return
         except Refusal as refusal:
             declined.append(f"{rule.name}: {refusal}")
+            continue
+        _note(module, kernel.name, (*parameters.reasons, *declined))
+        return
     fail(function, f"cannot be scheduled: {'; '.join(declined)}")
+
+
+def _note(module: Any, name: str, reasons: tuple[str, ...]) -> None:
+    """Leave the reasons on the scheduled function, with those of the rules that declined."""
+    for op in module.regions[0].blocks[0].operations:
+        if op.attributes["sym_name"].value == name:
+            op.operation.attributes["stepwell.reasons"] = ir.ArrayAttr.get([ir.StringAttr.get(r) for r in reasons])
