@@ -6,7 +6,7 @@ from functools import cache
 from stepwell.runtime.threads import THREAD_FUNCTIONS, thread_functions
 from stepwell.support.errors import ObjectError
 
-_MEMORY = frozenset({"memcpy", "memmove", "memset", "memcmp"})
+_MEMORY = frozenset({"memcpy", "memmove", "memset", "memcmp", "aligned_alloc", "malloc", "free"})
 
 _MATH_NAMES = (
     *("acos", "acosh", "asin", "asinh", "atan", "atan2", "atanh", "cos", "cosh", "sin", "sinh", "tan", "tanh"),

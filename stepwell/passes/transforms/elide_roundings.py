@@ -1,7 +1,7 @@
 """Keep values in float32 between the ops of a kernel, where the program rounds them to a narrow float in between.
 
-Takes and gives any stage.  ``extf(truncf(x))`` to the type of ``x`` becomes ``x``: a kernel of float16 or bfloat16 rounds
-where its results are stored, not after every op.  Leaves other widths alone, and narrowings that do not widen again.
+Takes and gives any stage.  ``extf(truncf(x))`` to the type of ``x`` becomes ``x``: a kernel of float16 or bfloat16
+rounds where its results are stored, not after every op.  Leaves other widths alone, and narrowings that do not widen.
 A pipeline that must match eager torch bit for bit omits this pass.
 """
 

@@ -10,14 +10,17 @@ malloc and freed before the kernel returns.
 """
 
 from collections.abc import Iterator
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
 import numpy as np
 
+from stepwell.passes.schedules.cpu.rule import Rule
 from stepwell.passes.schedules.indexing import product, row_major_strides
 from stepwell.passes.schedules.kernel import DYNAMIC, Kernel, Refusal
 from stepwell.support.bindings import PassManager, arith, bufferization, func, ir, linalg, memref, scf
 from stepwell.support.symbolic import Expr
+from stepwell.support.target import Target
 
 WORKSPACE_LIMIT = 1 << 18
 """Bytes of temporaries that one thread's workspace may hold; more is left to malloc."""
@@ -41,26 +44,79 @@ NEST_LOOPS = "builtin.module(func.func(scf-parallel-for-to-nested-fors),canonica
 FREE_BUFFERS = "builtin.module(buffer-deallocation-pipeline,convert-bufferization-to-memref,canonicalize)"
 
 
-def build_fallback(function: Any) -> Any:
-    """Schedule a kernel function in place, whatever it holds; returns the new function.
+@dataclass(frozen=True)
+class FallbackParameters:
+    """There is nothing to choose.
+
+    Attributes:
+        reasons: why this schedule was taken.
+    """
+
+    reasons: tuple[str, ...] = ("no other rule takes this kernel",)
+
+
+class FallbackRule(Rule):
+    """Takes every kernel."""
+
+    name: ClassVar[str] = "fallback"
+
+    def parameters(self, kernel: Kernel, target: Target) -> FallbackParameters:
+        """Refuse nothing."""
+        return FallbackParameters()
+
+    def build(self, kernel: Kernel, target: Target, parameters: FallbackParameters) -> None:
+        """Lower the kernel to loops over buffers."""
+        function = build_fallback(kernel)
+        function.attributes["stepwell.schedule"] = ir.StringAttr.get(self.name)
+        function.attributes["stepwell.reasons"] = ir.ArrayAttr.get(
+            [ir.StringAttr.get(text) for text in parameters.reasons]
+        )
+
+
+def build_fallback(kernel: Kernel) -> Any:
+    """Put the scheduled function in the kernel's place and return it.
 
     Raises:
-        Refusal: a size is not known before the launch.
+        Refusal: a size is not known before the launch; the kernel is as it was.
     """
-    module = function.operation.parent
-    scheduled = _enter_abi(Kernel.of(function))
-    function.operation.erase()
-    name = scheduled.name.value
-    # The manager of each pipeline is separate: an edit by hand follows it.
-    _run(BUFFERIZE, module)
-    _copies_to_linalg(_find(module, name))
-    _run(TO_LOOPS, module)
-    _parallelise(_find(module, name))
-    _run(NEST_LOOPS, module)
-    _widen_bools(module)
-    _place_temporaries(_find(module, name))
-    _run(FREE_BUFFERS, module)
-    return _find(module, name)
+    function = kernel.function.operation
+    with function.context, function.location:
+        # Bufferization works on whole modules, so that it gets one without the kernel's neighbours.
+        module = ir.Module.create()
+        copy = function.clone(ir.InsertionPoint(module.body))
+        _enter_abi(Kernel.of(copy))
+        copy.operation.erase()
+        _run(BUFFERIZE, module)
+        _copies_to_linalg(_function(module))
+        _run(TO_LOOPS, module)
+        _parallelise(_function(module))
+        _run(NEST_LOOPS, module)
+        _widen_bools(module)
+        _place_temporaries(_function(module))
+        _run(FREE_BUFFERS, module)
+        _rename_globals(module, kernel.name)
+        for op in [child.operation for child in module.body.operations]:
+            op.move_before(function)
+            scheduled = op
+    function.erase()
+    return scheduled
+
+
+def _function(module: Any) -> Any:
+    # Passes may rebuild functions, so that no handle is kept across them.
+    return next(op.operation for op in module.body.operations if op.operation.name == "func.func")
+
+
+def _rename_globals(module: Any, name: str) -> None:
+    """Give constants names of their own, and put them before the function."""
+    function = _function(module)
+    for number, op in enumerate(_walk(module, "memref.global")):
+        old, new = op.attributes["sym_name"].value, f"{name}_constant_{number}"
+        op.attributes["sym_name"] = ir.StringAttr.get(new)
+        for use in _walk(module, "memref.get_global"):
+            if use.attributes["name"].value == old:
+                use.attributes["name"] = ir.FlatSymbolRefAttr.get(new)
+        op.move_before(function)
 
 
 def _run(pipeline: str, module: Any) -> None:
@@ -80,19 +136,19 @@ def _stored(element: Any) -> Any:
     return ir.IntegerType.get_signless(8) if element == ir.IntegerType.get_signless(1) else element
 
 
-def _enter_abi(kernel: Kernel) -> Any:
-    """Build a function of kernel ABI v1 around the body of ``kernel``, whose block is emptied."""
+def _enter_abi(kernel: Kernel) -> None:
+    """Build a function of kernel ABI v1 before ``kernel``, and move its body there."""
     i8, i32, i64 = (ir.IntegerType.get_signless(bits) for bits in (8, 32, 64))
     tensors = [*kernel.tensors, *kernel.results]
     pointers = [_pointer(value.type.element_type) for value in tensors]
     trailing = [ir.MemRefType.get([], i8), ir.MemRefType.get([], i32)]
     inputs = [*pointers, *([i64] * len(kernel.sizes)), *trailing]
-    with kernel.function.location, ir.InsertionPoint(kernel.function):
+    with ir.InsertionPoint(kernel.function):
         new = func.FuncOp(kernel.name, ir.FunctionType.get(inputs, []))
         block = new.add_entry_block()
-    with kernel.function.location, ir.InsertionPoint(block):
+    with ir.InsertionPoint(block):
         sizes: dict[Expr, Any] = {}
-        scalars = block.arguments[len(pointers) : len(pointers) + len(kernel.sizes)]
+        scalars = list(block.arguments)[len(pointers) : len(pointers) + len(kernel.sizes)]
         for (old, expr), scalar in zip(kernel.sizes, scalars, strict=True):
             index = arith.index_cast(ir.IndexType.get(), scalar)
             old.replace_all_uses_with(index)
@@ -104,14 +160,13 @@ def _enter_abi(kernel: Kernel) -> Any:
         ]
         for old, buffer in zip(kernel.tensors, buffers, strict=False):
             old.replace_all_uses_with(bufferization.to_tensor(old.type, buffer, restrict=True))
-    *body, terminator = list(kernel.function.regions[0].blocks[0].operations)
+    *body, terminator = [op.operation for op in kernel.function.regions[0].blocks[0].operations]
     for op in body:
         block.append(op)
-    with kernel.function.location, ir.InsertionPoint(block):
+    with ir.InsertionPoint(block):
         for result, buffer in zip(terminator.operands, buffers[len(kernel.tensors) :], strict=True):
             bufferization.materialize_in_destination(None, result, buffer, restrict=True, writable=True)
         func.return_([])
-    return new
 
 
 def _size(expr: Expr, sizes: dict[Expr, Any]) -> Any:
