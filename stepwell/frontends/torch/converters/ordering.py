@@ -1,0 +1,182 @@
+"""Running results, sorting and searching."""
+
+from typing import Any
+
+from stepwell.dialects.graph import ordering as ops
+from stepwell.dialects.graph.base import normalize_dim
+from stepwell.dialects.graph.sizes import number_of_elements
+from stepwell.dialects.graph.types import ONE, meta_of
+from stepwell.frontends.torch.converters.shape import rank_of, reshape, select, shape_of
+from stepwell.frontends.torch.importer import Importer, Value
+from stepwell.frontends.torch.registry import converts
+from stepwell.support.dtypes import DType
+from stepwell.support.errors import ImportProgramError
+
+
+def _along(importer: Importer, op: Any, operand: Value, dim: int, **fields: Any) -> Any:
+    """Build an op along one dimension; a 0-d operand is a row of one element on the way."""
+    shape = shape_of(operand)
+    row = operand if shape else reshape(importer, operand, [ONE])
+    found = importer.emit(op, row, dim=normalize_dim(dim, len(shape)), **fields)
+    if shape:
+        return found
+    return [reshape(importer, item, []) for item in found] if isinstance(found, list) else reshape(importer, found, [])
+
+
+@converts("aten.cumsum.default")
+def convert_cumsum(importer: Importer, node: Any, operand: Value, dim: int, *, dtype: Any = None) -> Value:
+    return _along(importer, ops.CumsumOp, importer.convert(operand, importer.meta(node).dtype), dim)
+
+
+@converts("aten.cumprod.default")
+def convert_cumprod(importer: Importer, node: Any, operand: Value, dim: int, *, dtype: Any = None) -> Value:
+    return _along(importer, ops.CumprodOp, importer.convert(operand, importer.meta(node).dtype), dim)
+
+
+@converts("aten.logcumsumexp.default")
+def convert_logcumsumexp(importer: Importer, node: Any, operand: Value, dim: int) -> Value:
+    return _along(importer, ops.LogcumsumexpOp, operand, dim)
+
+
+@converts("aten.cummax.default")
+def convert_cummax(importer: Importer, node: Any, operand: Value, dim: int) -> list[Value]:
+    found: list[Value] = _along(importer, ops.CummaxOp, operand, dim)
+    return found
+
+
+@converts("aten.cummin.default")
+def convert_cummin(importer: Importer, node: Any, operand: Value, dim: int) -> list[Value]:
+    found: list[Value] = _along(importer, ops.CumminOp, operand, dim)
+    return found
+
+
+# -- sorting -------------------------------------------------------------------------------------------------------
+
+
+def sort(importer: Importer, operand: Value, dim: int, descending: bool) -> list[Value]:
+    """Return the sorted elements and the positions they come from; always stable."""
+    found: list[Value] = _along(importer, ops.SortOp, operand, dim, descending=descending)
+    return found
+
+
+@converts("aten.sort.default")
+def convert_sort(importer: Importer, node: Any, operand: Value, dim: int = -1, descending: bool = False) -> list[Value]:
+    return sort(importer, operand, dim, descending)
+
+
+@converts("aten.sort.stable")
+def convert_stable_sort(
+    importer: Importer, node: Any, operand: Value, *, stable: bool = True, dim: int = -1, descending: bool = False
+) -> list[Value]:
+    return sort(importer, operand, dim, descending)
+
+
+@converts("aten.argsort.default")
+def convert_argsort(importer: Importer, node: Any, operand: Value, dim: int = -1, descending: bool = False) -> Value:
+    return sort(importer, operand, dim, descending)[1]
+
+
+@converts("aten.argsort.stable")
+def convert_stable_argsort(
+    importer: Importer, node: Any, operand: Value, *, stable: bool, dim: int = -1, descending: bool = False
+) -> Value:
+    return sort(importer, operand, dim, descending)[1]
+
+
+@converts("aten.topk.default")
+def convert_topk(
+    importer: Importer,
+    node: Any,
+    operand: Value,
+    k: Any,
+    dim: int = -1,
+    largest: bool = True,
+    sorted: bool = True,
+) -> list[Value]:
+    if not isinstance(k, int) and not k.is_constant:
+        raise ImportProgramError(f"'topk' with k = {k} is not supported", fix="make k a number")
+    count = k if isinstance(k, int) else k.constant
+    found: list[Value] = _along(importer, ops.TopkOp, operand, dim, k=count, largest=largest)
+    return found
+
+
+@converts("aten.kthvalue.default")
+def convert_kthvalue(
+    importer: Importer, node: Any, operand: Value, k: int, dim: int = -1, keepdim: bool = False
+) -> list[Value]:
+    if not rank_of(operand):
+        return sort(importer, operand, dim, descending=False)
+    place = normalize_dim(dim, rank_of(operand))
+    shape = list(shape_of(operand))
+    shape[place : place + 1] = [ONE] if keepdim else []
+    parts = sort(importer, operand, place, descending=False)
+    return [reshape(importer, select(importer, part, place, k - 1), shape) for part in parts]
+
+
+@converts("aten.median.default")
+def convert_median(importer: Importer, node: Any, operand: Value) -> Value:
+    flat = reshape(importer, operand, [number_of_elements(shape_of(operand))])
+    found: list[Value] = importer.emit(ops.MedianOp, flat, dim=0)
+    return found[0]
+
+
+@converts("aten.median.dim")
+def convert_median_dim(importer: Importer, node: Any, operand: Value, dim: int, keepdim: bool = False) -> list[Value]:
+    rank = rank_of(operand)
+    row = operand if rank else reshape(importer, operand, [ONE])
+    found: list[Value] = importer.emit(ops.MedianOp, row, dim=normalize_dim(dim, rank))
+    shape = [importer.tensor_meta(item).shape for item in node.meta["val"]]
+    return [reshape(importer, item, wanted) for item, wanted in zip(found, shape, strict=True)]
+
+
+# -- searching -----------------------------------------------------------------------------------------------------
+
+
+def _search(
+    importer: Importer, boundaries: Value, values: Value, right: bool, out_int32: bool, sorter: Value | None = None
+) -> Value:
+    dtype = meta_of(values).dtype
+    if meta_of(boundaries).dtype is not dtype:
+        raise ImportProgramError(f"boundaries and values must have one dtype, got {meta_of(boundaries).dtype}, {dtype}")
+    if sorter is not None:
+        raise ImportProgramError("'searchsorted' with sorter= is not supported", fix="gather with the sorter first")
+    found = importer.emit(ops.SearchsortedOp, boundaries, values, right=right)
+    return importer.convert(found, DType.INT32) if out_int32 else found
+
+
+@converts("aten.searchsorted.Tensor")
+def convert_searchsorted(
+    importer: Importer,
+    node: Any,
+    boundaries: Value,
+    values: Value,
+    *,
+    out_int32: bool = False,
+    right: bool = False,
+    side: str | None = None,
+    sorter: Value | None = None,
+) -> Value:
+    return _search(importer, boundaries, values, right or side == "right", out_int32, sorter)
+
+
+@converts("aten.searchsorted.Scalar")
+def convert_searchsorted_scalar(
+    importer: Importer,
+    node: Any,
+    boundaries: Value,
+    value: Any,
+    *,
+    out_int32: bool = False,
+    right: bool = False,
+    side: str | None = None,
+    sorter: Value | None = None,
+) -> Value:
+    wanted = importer.operand(value, meta_of(boundaries).dtype)
+    return _search(importer, boundaries, wanted, right or side == "right", out_int32, sorter)
+
+
+@converts("aten.bucketize.Tensor")
+def convert_bucketize(
+    importer: Importer, node: Any, values: Value, boundaries: Value, *, out_int32: bool = False, right: bool = False
+) -> Value:
+    return _search(importer, boundaries, values, right, out_int32)
