@@ -12,6 +12,8 @@ __all__ = ["DiagnosticPrinter", "file_location", "is_op_note", "source_message"]
 
 _CALL_STACK_LIMIT = 10
 _NO_FILE = "-"
+# The bindings cannot tell MLIR that a reproducer's pipeline is read elsewhere.
+_REPRODUCER_WARNING = "ignoring unknown external resources for 'mlir_reproducer'"
 _OP_NOTE = "see current operation: "
 
 # Severity -> the most that a verbosity level shows.
@@ -85,7 +87,7 @@ class DiagnosticPrinter:
     def __call__(self, diagnostic: Any) -> bool:
         """Print ``diagnostic`` and its notes; MLIR need not look for another handler."""
         severity = diagnostic.severity.name.lower()
-        if _LEVELS[severity] > _VERBOSITY[self.verbosity]:
+        if _LEVELS[severity] > _VERBOSITY[self.verbosity] or diagnostic.message == _REPRODUCER_WARNING:
             return True
         self._print(diagnostic.location, severity, diagnostic.message)
         last = diagnostic.location

@@ -70,13 +70,14 @@ class ExpectedDiagnostics:
                 pending = []
                 plain_line = number
                 continue
-            expected = self._read(match, number, plain_line)
-            if match[3] == "below":
-                expected.line = self.chunk.line + len(lines)
-                pending.append(expected)
-            self._expected.append(expected)
+            read = self._read(match, number, plain_line)
+            if read is not None:
+                self._expected.append(read)
+                if match[3] == "below":
+                    read.line = self.chunk.line + len(lines)
+                    pending.append(read)
 
-    def _read(self, match: re.Match[str], number: int, plain_line: int) -> Expected:
+    def _read(self, match: re.Match[str], number: int, plain_line: int) -> Expected | None:
         severity, regex, place, text = match.groups()
         column = match.start() + 1
         pattern = None
@@ -87,6 +88,7 @@ class ExpectedDiagnostics:
                 pattern = re.compile(joined)
             except re.error as error:
                 self._complain(number, column, f"invalid regex: {error}", len(text))
+                return None
         line: int | None = number
         if place == "unknown":
             line = None

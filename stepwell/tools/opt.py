@@ -79,7 +79,8 @@ def _process(line: CommandLine) -> int:
     session = Session.prepare(line, path)
     output = io.BytesIO()
     succeeded = session.run(output)
-    if succeeded or (line.split_input_file and line.o == "-"):
+    # What failed leaves no file behind; a reader of stdout may have the chunks that succeeded.
+    if succeeded or line.o == "-":
         _write(line.o, output.getvalue())
     return 0 if succeeded else 1
 

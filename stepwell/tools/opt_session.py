@@ -21,7 +21,7 @@ from stepwell.passes.registry import native_dialects
 from stepwell.support.bindings import ir, irdl
 from stepwell.support.errors import PassFailure, StepwellError
 from stepwell.tools.command_line import CommandLine
-from stepwell.tools.diagnostic_printer import DiagnosticPrinter
+from stepwell.tools.diagnostic_printer import DiagnosticPrinter, source_message
 from stepwell.tools.expected_diagnostics import ExpectedDiagnostics
 from stepwell.tools.opt_pipeline import dump_pipeline, pipeline_of, print_filter
 from stepwell.tools.opt_reproducers import failure_note, write_reproducer
@@ -85,8 +85,9 @@ class Session:
     def run(self, output: BinaryIO) -> bool:
         """Process every chunk, write the results to ``output``, and return whether all went well."""
         marker = self.line.split_input_file
-        for number in near_misses(self.source, marker):
-            print(f"{self.source.name}:{number}: warning: near miss with file split marker", file=sys.stderr)
+        for number, column in near_misses(self.source, marker):
+            place, line = (self.source.name, number, column), self.source.lines[number - 1]
+            sys.stderr.write(source_message(place, "warning", "near miss with file split marker", line))
         succeeded = True
         for index, chunk in enumerate(split_chunks(self.source, marker)):
             if index:
@@ -171,7 +172,8 @@ class Session:
             if line.mlir_pass_statistics:
                 sys.stderr.write(statistics.report(display=line.mlir_pass_statistics_display))
             if line.mlir_timing:
-                sys.stderr.write(timing.report(display=line.mlir_timing_display, output=line.mlir_output_format))
+                display, output = line.mlir_timing_display, line.mlir_output_format
+                sys.stderr.write(timing.report(display=display, output=output, threads=self.threading))
 
     def _run_pipeline(self, operation: Any, instruments: list[Instrument]) -> bool:
         line = self.line

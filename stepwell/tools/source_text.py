@@ -10,7 +10,7 @@ from typing import Any
 from stepwell.support.bindings import ir
 from stepwell.support.errors import InvalidInputFileError
 
-__all__ = ["Chunk", "SourceText", "parse_chunk", "read_source"]
+__all__ = ["Chunk", "SourceText", "near_misses", "parse_chunk", "read_source", "split_chunks"]
 
 BYTECODE_MAGIC = b"ML\xefR"
 
@@ -74,7 +74,7 @@ def read_source(path: str) -> SourceText:
 
 
 def split_chunks(source: SourceText, marker: str) -> Iterator[Chunk]:
-    """Yield the parts between lines that ``marker`` ends; without a marker, the whole."""
+    """Yield the parts between the markers, which end their lines; without a marker, the whole."""
     text = source.text
     if not marker or source.is_bytecode:
         yield Chunk(source, text)
@@ -89,12 +89,13 @@ def split_chunks(source: SourceText, marker: str) -> Iterator[Chunk]:
     yield Chunk(source, text[start:], line, column)
 
 
-def near_misses(source: SourceText, marker: str) -> Iterator[int]:
-    """Yield the lines, counted from 1, that look like a marker and are none."""
-    if marker and not source.is_bytecode:
+def near_misses(source: SourceText, marker: str) -> Iterator[tuple[int, int]]:
+    """Yield (line, column), counted from 1, of what begins like a marker and is none."""
+    beginning = marker[:-2]
+    if beginning and not source.is_bytecode:
         for number, line in enumerate(source.lines, 1):
-            if marker[:-2] in line and not line.endswith(marker):
-                yield number
+            if beginning in line and not line.endswith(marker):
+                yield number, line.index(beginning) + len(beginning) + 1
 
 
 def parse_chunk(chunk: Chunk, *, implicit_module: bool = True) -> Any:

@@ -1,6 +1,6 @@
 """What may watch a pipeline run: the interface, and the instrument that calls functions."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar
 
@@ -27,6 +27,8 @@ class PassEvent:
         step: the pass.
         op: what it runs on; valid during the call only.
         anchors: the kinds of op it is nested in, outermost first, without the pipeline's own.
+        groups: for each anchor the kinds of op that are visited together with it, sorted; MLIR calls them a pipeline
+            collection.
         position: where it stands: the index in each nested list, outermost first.
         statistics: what it counted, by name; filled in ``after`` for instruments that ask.
     """
@@ -34,6 +36,7 @@ class PassEvent:
     step: Pass | NativePass
     op: "ir.Operation"
     anchors: tuple[str, ...] = ()
+    groups: tuple[tuple[str, ...], ...] = ()
     position: tuple[int, ...] = ()
     statistics: Mapping[str, Statistic] = field(default_factory=dict)
 
@@ -41,6 +44,12 @@ class PassEvent:
     def name(self) -> str:
         """The name in pipeline texts."""
         return self.step.name
+
+    @property
+    def nesting(self) -> Iterator[tuple[int, str, str]]:
+        """Yield (position, group, pipeline) for each level of nesting, the last two as reports call them."""
+        for position, anchor, group in zip(self.position, self.anchors, self.groups, strict=False):
+            yield position, f"Pipeline Collection : {list(group)}", f"'{anchor}' Pipeline"
 
     @property
     def title(self) -> str:

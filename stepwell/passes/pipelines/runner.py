@@ -78,6 +78,15 @@ def run(
 
 
 @dataclass(frozen=True)
+class Level:
+    """One level of nesting: the kind of op, where in the level above, and the kinds visited together with it."""
+
+    anchor: str
+    position: int
+    group: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Execution:
     """How passes are run: what watches them, and whether the IR is verified after each."""
 
@@ -89,14 +98,14 @@ class Execution:
         every_pass = any(instrument.every_pass for instrument in self.instruments)
         return compile_steps(pipeline.steps, pipeline.anchor, every_pass=every_pass)
 
-    def run_node(self, node: Node, op: Any, outer: tuple[tuple[str, int], ...] = ()) -> None:
-        """Run one node on ``op``; raises PassFailure.  ``outer`` is the nesting, as (anchor, position)."""
+    def run_node(self, node: Node, op: Any, outer: tuple[Level, ...] = ()) -> None:
+        """Run one node on ``op``, inside the nesting ``outer``; raises PassFailure."""
         if isinstance(node, Adaptor):
             for child in list(_children(op)):
                 anchor = child.name if child.name in node.nodes else ANY
                 if anchor in node.nodes and (anchor != ANY or child.name in ISOLATED):
                     for inner in node.nodes[anchor]:
-                        self.run_node(inner, child, (*outer, (anchor, node.position)))
+                        self.run_node(inner, child, (*outer, Level(anchor, node.position, tuple(sorted(node.nodes)))))
         elif isinstance(node, Python):
             for target in list(_targets(op, node.step.anchor)):
                 self._watched(
@@ -154,8 +163,14 @@ class Execution:
             raise PassFailure("") from error
 
 
-def _event(step: Pass | NativePass, op: Any, outer: Sequence[tuple[str, int]], position: int) -> PassEvent:
-    return PassEvent(step, op, tuple(anchor for anchor, _ in outer), (*(index for _, index in outer), position))
+def _event(step: Pass | NativePass, op: Any, outer: Sequence[Level], position: int) -> PassEvent:
+    return PassEvent(
+        step,
+        op,
+        anchors=tuple(level.anchor for level in outer),
+        groups=tuple(level.group for level in outer),
+        position=(*(level.position for level in outer), position),
+    )
 
 
 def _children(op: Any) -> Iterator[Any]:

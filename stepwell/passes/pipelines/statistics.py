@@ -37,8 +37,11 @@ class Statistics(Instrument):
     def after(self, event: PassEvent) -> None:
         """Add what one run counted."""
         row = self.root
-        for anchor, position in zip(event.anchors, event.position, strict=False):
-            row = row.children.setdefault((position, anchor), Row(f"'{anchor}' Pipeline"))
+        for (position, collection, pipeline), group in zip(event.nesting, event.groups, strict=True):
+            # A collection of one pipeline is not shown.
+            if len(group) > 1:
+                row = row.children.setdefault((position, ""), Row(collection))
+            row = row.children.setdefault((position, pipeline), Row(pipeline))
         row = row.children.setdefault((event.position[-1], ""), Row(event.title))
         row.add(event.statistics)
 
@@ -76,6 +79,12 @@ def _lines(row: Row, depth: int) -> list[str]:
     digits = max((len(str(item.value)) for item in row.statistics.values()), default=0)
     for name, item in sorted(row.statistics.items()):
         lines.append(f"{indent}  (S) {item.value:>{digits}} {name:<{width}} - {item.description}")
-    for child in row.children.values():
+    for child in _in_order(row):
         lines += _lines(child, depth + 1)
     return lines
+
+
+def _in_order(row: Row) -> list[Row]:
+    """Return what is inside a row: the pipelines of a collection by name, passes as they run."""
+    children = list(row.children.values())
+    return sorted(children, key=lambda child: child.name) if row.name.startswith("Pipeline Collection") else children
