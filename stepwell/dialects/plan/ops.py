@@ -2,13 +2,22 @@
 
     %0 = plan.launch @k3::@k3 (%x, %w) sizes ["s0"] : ...
 
-Sizes are texts of ``Expr`` over the symbols that ``plan.symbol`` binds; there are no SSA values for them, since only the
-runtime computes with them and it does so on the same expressions.
+Sizes are texts of ``Expr`` over the symbols that ``plan.symbol`` binds.  There are no SSA values for them, since only
+the runtime computes with them, on the same expressions.
 """
 
 from math import prod
 
-from stepwell.dialects.definition import Operand, Pure, Result, Sequence, VerificationError, operand, result
+from stepwell.dialects.definition import (
+    Operand,
+    OperationBase,
+    Pure,
+    Result,
+    Sequence,
+    VerificationError,
+    operand,
+    result,
+)
 from stepwell.dialects.graph.types import ONE, meta_of
 from stepwell.dialects.plan.dialect import Plan
 from stepwell.support.bindings import ir
@@ -19,7 +28,11 @@ MAX_INPUTS = 32
 MAX_OUTPUTS = 16
 
 
-class SymbolOp(Plan.Operation, name="symbol"):
+class PlanOperation(OperationBase, dialect=Plan):
+    """Base of all plan ops."""
+
+
+class SymbolOp(PlanOperation, name="symbol"):
     """Bind symbol ``label`` to dimension ``dim`` of an argument.
 
     ``"plan.symbol"(%x) {label = "s0", dim = 0 : i64} : (tensor<?x8xf32, ["s0"]>) -> ()``
@@ -38,7 +51,7 @@ class SymbolOp(Plan.Operation, name="symbol"):
             raise VerificationError(f"dimension {self.dim.value} of {self.argument.type} is not '{self.label.value}'")
 
 
-class PreparedOp(Plan.Operation, name="prepared", traits=[Pure]):
+class PreparedOp(PlanOperation, name="prepared", traits=[Pure]):
     """Result ``index`` of ``@prepare``, which runs once and not at each call.
 
     ``%0 = "plan.prepared"() {index = 0 : i64} : () -> tensor<8xf32>``
@@ -48,7 +61,7 @@ class PreparedOp(Plan.Operation, name="prepared", traits=[Pure]):
     output: Result[ir.RankedTensorType]
 
 
-class ViewOp(Plan.Operation, name="view", traits=[Pure]):
+class ViewOp(PlanOperation, name="view", traits=[Pure]):
     """The same elements under another shape; ``offset`` counts elements from the start of the source.
 
     ``%1 = "plan.view"(%0) : (tensor<4x8xf32>) -> tensor<32xf32>``
@@ -68,10 +81,10 @@ class ViewOp(Plan.Operation, name="view", traits=[Pure]):
             raise VerificationError(f"a view of {given} elements cannot have {taken} elements")
 
 
-class LaunchOp(Plan.Operation, name="launch"):
+class LaunchOp(PlanOperation, name="launch"):
     """Run a kernel on whole tensors; its index arguments get ``sizes``.
 
-    ``%1 = "plan.launch"(%0) {kernel = @k0::@k0, sizes = ["s0"], ...} : (tensor<?xf32, ["s0"]>) -> tensor<?xf32, ["s0"]>``
+    ``%1 = "plan.launch"(%0) {kernel = @k0::@k0, sizes = ["s0"], ...} : (tensor<?xf32, ["s0"]>) -> tensor<8xf32>``
     """
 
     inputs: Sequence[Operand[ir.RankedTensorType]] = operand(mixed=True, limit=MAX_INPUTS)

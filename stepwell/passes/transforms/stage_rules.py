@@ -23,6 +23,7 @@ class StageRules:
         host: ops and dialects in functions of the host.
         kernel: ops and dialects in functions of kernels.
         sized_types: whether tensor types carry the names of their sizes.
+        sized_host: the same for functions of the host, where that differs.
         memory: whether values may be memrefs.
         why_not: op or dialect -> why it has no place here and what to do, for the ones that are met in practice.
     """
@@ -30,6 +31,7 @@ class StageRules:
     host: frozenset[str]
     kernel: frozenset[str]
     sized_types: bool = False
+    sized_host: bool = False
     memory: bool = False
     why_not: dict[str, str] = field(default_factory=dict)
 
@@ -93,6 +95,7 @@ RULES: dict[Stage, StageRules] = {
         },
     ),
     Stage.KERNELS: StageRules(
+        sized_host=True,
         host=_FRAME | {"plan"},
         kernel=_TENSOR_LEVEL,
         why_not={
@@ -106,6 +109,7 @@ RULES: dict[Stage, StageRules] = {
         },
     ),
     Stage.SCHEDULED: StageRules(
+        sized_host=True,
         host=_FRAME | {"plan"},
         kernel=_FRAME
         | {
@@ -132,6 +136,7 @@ RULES: dict[Stage, StageRules] = {
         },
     ),
     Stage.TARGET: StageRules(
+        sized_host=True,
         host=_FRAME | {"plan"},
         kernel=frozenset({"builtin.module", "llvm", "gpu.module", "gpu.module_end", "nvvm"}),
         memory=True,
@@ -157,7 +162,8 @@ def violations(module: "ir.Operation", stage: Stage) -> list[Fault]:
         if not rules.allowed(op.name, in_kernel):
             found.append(Fault(op, f"is not allowed at stage '{stage.label}': {rules.reason(op.name)}"))
             continue
-        fault = next((fault for kind in _types(op) if (fault := _type_fault(kind, rules))), "")
+        sized = rules.sized_types or (rules.sized_host and not in_kernel)
+        fault = next((fault for kind in _types(op) if (fault := _type_fault(kind, rules, sized))), "")
         if fault:
             found.append(Fault(op, f"{fault} at stage '{stage.label}'"))
     return found
@@ -183,12 +189,12 @@ def _types(op: Any) -> Iterator[Any]:
                 yield argument.type
 
 
-def _type_fault(kind: Any, rules: StageRules) -> str:
+def _type_fault(kind: Any, rules: StageRules, sized: bool) -> str:
     if isinstance(kind, ir.RankedTensorType):
-        if not rules.sized_types and kind.encoding is not None:
+        if not sized and kind.encoding is not None:
             return f"has type {kind}: types carry no names of sizes"
         dynamic = sum(kind.is_dynamic_dim(i) for i in range(kind.rank))
-        if rules.sized_types and dynamic != (len(kind.encoding) if kind.encoding is not None else 0):
+        if sized and dynamic != (len(kind.encoding) if kind.encoding is not None else 0):
             return f"has type {kind}: types carry one name for each dynamic size"
     elif isinstance(kind, ir.UnrankedTensorType):
         return f"has type {kind}: ranks are known"

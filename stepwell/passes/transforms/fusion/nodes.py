@@ -1,0 +1,185 @@
+"""The ops of a linalg-stage function as fusion sees them: what kind each is, and what it reads where.
+
+An access says which element of an operand an op reads, per dimension of the operand: the number of an own dimension,
+UNIT for element 0, or OTHER for anything else (``2*d0 + d3``).  Access None means that nothing is known, as through a
+slice.  Own dimensions are those of the result for pointwise ops, and the loops for reductions.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any
+
+from stepwell.passes.schedules.kernel import RESHAPES, indexing_maps, iterator_types
+from stepwell.support.bindings import ir
+
+UNIT, OTHER = -1, -2
+Access = tuple[int, ...] | None
+
+MULTIPLICATIONS = frozenset({"arith.mulf", "arith.muli", "arith.andi"})
+_CONTRACTION_BODY = MULTIPLICATIONS | frozenset(
+    f"arith.{name}" for name in ("addf", "addi", "ori", "extf", "extsi", "extui", "sitofp", "uitofp")
+)
+# Ops of a body that cost nothing worth counting.
+_FREE_IN_BODY = frozenset({"linalg.yield", "linalg.index", "arith.constant", "arith.index_cast"})
+# Roughly the time of a multiplication each; everything else counts as EXPENSIVE.
+_SIMPLE = frozenset(
+    f"arith.{name}"
+    for name in (
+        *("addf", "subf", "mulf", "negf", "maximumf", "minimumf", "maxnumf", "minnumf", "cmpf", "select"),
+        *("addi", "subi", "muli", "andi", "ori", "xori", "shli", "shrsi", "cmpi", "maxsi", "minsi", "maxui", "minui"),
+        *("extf", "truncf", "extsi", "extui", "trunci", "sitofp", "uitofp", "fptosi", "fptoui", "bitcast"),
+    )
+)
+EXPENSIVE = 16
+
+
+class Kind(Enum):
+    """What fusion can do with an op."""
+
+    FREE = "free"  # constants, empties, fills, sizes: every kernel has its own copy
+    POINTWISE = "pointwise"  # one element of the result from single elements
+    MOVEMENT = "movement"  # pointwise, and computes nothing: slices, pads, transposes, broadcasts
+    JOIN = "join"  # concat, insert_slice: several sources for one result
+    REDUCTION = "reduction"  # over whole dimensions
+    WINDOW = "window"  # pooling
+    CONTRACTION = "contraction"  # matrix products, convolutions
+    RESHAPE = "reshape"  # a view
+    LOOP = "loop"  # a kernel of its own
+
+
+@dataclass(frozen=True)
+class Read:
+    """One tensor that an op reads.
+
+    Attributes:
+        value: the tensor.
+        access: which element.
+        captured: read by ``tensor.extract`` at computed indices, so that it must lie in memory.
+    """
+
+    value: Any
+    access: Access
+    captured: bool = False
+
+
+@dataclass(eq=False)
+class Node:
+    """An op.
+
+    Attributes:
+        number: position in the function.
+        op: the operation.
+        kind: what fusion can do with it.
+        reads: the tensors it reads, without FREE ones.
+        rank: number of own dimensions.
+        result_dims: for reductions, the loop of each dimension of the result.
+        reduced: for reductions, the loops that disappear.
+        cost: how expensive one element is.
+        checks: whether it can report an error at run time.
+    """
+
+    number: int
+    op: Any
+    kind: Kind
+    reads: tuple[Read, ...] = ()
+    rank: int = 0
+    result_dims: tuple[int, ...] = ()
+    reduced: tuple[int, ...] = ()
+    cost: int = 0
+    checks: bool = False
+    users: list["Node"] = field(default_factory=list)
+
+
+def make_node(number: int, op: Any) -> Node:
+    """Classify a top-level op of a function."""
+    name = op.name
+    results = list(op.results)
+    tensors = [result for result in results if isinstance(result.type, ir.RankedTensorType)]
+    if not tensors or name in ("tensor.empty", "arith.constant", "linalg.fill"):
+        return Node(number, op, Kind.FREE)
+    if name in RESHAPES:
+        return Node(number, op, Kind.RESHAPE, (Read(op.operands[0], None),))
+    rank = tensors[0].type.rank
+    if name in ("tensor.extract_slice", "tensor.pad"):
+        return Node(number, op, Kind.MOVEMENT, (Read(op.operands[0], None),), rank, tuple(range(rank)))
+    if name in ("tensor.concat", "tensor.insert_slice"):
+        sources = list(op.operands)[: 2 if name == "tensor.insert_slice" else None]
+        return Node(number, op, Kind.JOIN, tuple(Read(value, None) for value in sources), rank, tuple(range(rank)))
+    if name == "linalg.generic":
+        return _generic(number, op)
+    operands = [value for value in op.operands if isinstance(value.type, ir.RankedTensorType)]
+    reads = [Read(value, None, captured=True) for value in (*operands, *captured_tensors(op))]
+    return Node(number, op, Kind.LOOP, tuple(reads))
+
+
+def _generic(number: int, op: Any) -> Node:
+    maps = [_access(map_) for map_ in indexing_maps(op)]
+    inputs = len(op.operands) - len(op.results)
+    iterators = iterator_types(op)
+    names, has_captures = [], False
+    block = op.regions[0].blocks[0]
+    for child in block.operations:
+        names.append(child.operation.name)
+        has_captures = has_captures or names[-1] in ("tensor.extract", "tensor.dim", "scf.if", "scf.for", "scf.while")
+    captured = [Read(value, None, captured=True) for value in captured_tensors(op)] if has_captures else []
+    cost = sum(0 if n in _FREE_IN_BODY else 1 if n in _SIMPLE else EXPENSIVE for n in names)
+    checks = "cf.assert" in names
+    out = maps[inputs]
+    operands = list(op.operands)
+    if "reduction" not in iterators:
+        inverse = {dim: position for position, dim in enumerate(out)}
+        if len(inverse) != len(iterators) or any(map_ != out for map_ in maps[inputs:]):
+            reads = [*(Read(value, None) for value in operands), *captured]
+            return Node(number, op, Kind.LOOP, tuple(reads), cost=cost, checks=checks)
+        reads = [
+            Read(value, tuple(inverse[dim] if dim >= 0 else dim for dim in map_))
+            for value, map_ in zip(operands, maps, strict=True)
+        ]
+        moves = not captured and all(name in ("linalg.yield", "arith.constant") for name in names)
+        kind = Kind.MOVEMENT if moves and inputs else Kind.POINTWISE
+        return Node(number, op, kind, (*reads, *captured), len(out), tuple(range(len(out))), cost=cost, checks=checks)
+    reduced = tuple(dim for dim, iterator in enumerate(iterators) if iterator == "reduction")
+    reads = [Read(value, map_) for value, map_ in zip(operands, maps, strict=True)]
+    kind = Kind.REDUCTION
+    if inputs == 2 and set(names) - _FREE_IN_BODY <= _CONTRACTION_BODY and not MULTIPLICATIONS.isdisjoint(names):
+        kind = Kind.CONTRACTION
+    elif any(OTHER in map_ for map_ in maps):
+        kind = Kind.WINDOW
+    return Node(number, op, kind, (*reads, *captured), len(iterators), out, reduced, cost=cost, checks=checks)
+
+
+def _access(map_: Any) -> tuple[int, ...]:
+    entries = []
+    for result in map_.results:
+        if isinstance(result, ir.AffineDimExpr):
+            entries.append(result.position)
+        elif isinstance(result, ir.AffineConstantExpr) and result.value == 0:
+            entries.append(UNIT)
+        else:
+            entries.append(OTHER)
+    return tuple(entries)
+
+
+def captured_values(op: Any) -> Iterator[Any]:
+    """Yield the values from outside that the regions of ``op`` use, as often as they use them."""
+    inside: set[Any] = set()
+    used: list[Any] = []
+
+    def visit(region_owner: Any) -> None:
+        for region in region_owner.regions:
+            for block in region.blocks:
+                inside.update(block.arguments)
+                for child in block.operations:
+                    operation = child.operation
+                    used.extend(operation.operands)
+                    inside.update(operation.results)
+                    visit(operation)
+
+    visit(op)
+    return (value for value in used if value not in inside)
+
+
+def captured_tensors(op: Any) -> list[Any]:
+    """Return the tensors from outside that the regions of ``op`` use, each once."""
+    return list(dict.fromkeys(value for value in captured_values(op) if isinstance(value.type, ir.RankedTensorType)))

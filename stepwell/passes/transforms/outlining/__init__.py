@@ -1,0 +1,1 @@
+"""How groups of ops leave a function and become kernels: the parts of ``form-kernels``."""
