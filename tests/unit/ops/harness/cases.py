@@ -1,0 +1,141 @@
+"""Test many small functions at once: one exported program holds all cases, which keeps op tests quick."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+
+from harness.arrays import to_numpy, to_torch
+from harness.comparison import difference
+from harness.evaluation import evaluate
+from harness.execution import execute
+from stepwell.dialects.definition import verify
+from stepwell.frontends.torch import from_exported_program
+from stepwell.support.module import Module
+
+
+@dataclass(frozen=True)
+class Case:
+    """A function of tensors that returns a tensor or a tuple of them.
+
+    Attributes:
+        name: shown where it fails.
+        function: computes with torch ops.
+        inputs: example tensors.
+        dynamic: per number of an input, the dimensions that are symbolic.  Symbolic sizes that are equal in the
+            examples and share a name are one size.
+        others: more tensors to call the compiled program with; only symbolic sizes may differ from ``inputs``.
+    """
+
+    name: str
+    function: Callable[..., Any]
+    inputs: Sequence[torch.Tensor]
+    dynamic: Mapping[int, Mapping[int, str]] = field(default_factory=dict)
+    others: Sequence[torch.Tensor] | None = None
+
+
+class _Batch(torch.nn.Module):
+    def __init__(self, cases: Sequence[Case]) -> None:
+        super().__init__()
+        self.cases = cases
+
+    def forward(self, *inputs: torch.Tensor) -> tuple[Any, ...]:
+        results: list[torch.Tensor] = []
+        for case, chunk in zip(self.cases, _chunks(self.cases, inputs), strict=True):
+            results += _tensors(case.function(*chunk))
+        return tuple(results)
+
+
+def check_cases(family: str, cases: Sequence[Case], *, third_opinion: bool = True) -> None:
+    """Export all cases as one program, compile and run it, and compare every result with eager torch and float64.
+
+    Args:
+        family: the row of the tolerance table.
+        cases: what to check.
+        third_opinion: also run the ops' numpy semantics, for the cases without symbolic sizes.
+    """
+    module = import_cases(cases)
+    runs = [[case.inputs for case in cases]]
+    if any(case.others is not None for case in cases):
+        runs.append([case.others if case.others is not None else case.inputs for case in cases])
+    faults: list[str] = []
+    for inputs in runs:
+        found = [to_torch(array) for array in execute(module, _arguments(module, inputs))]
+        faults += _compare(family, cases, inputs, found, "compiled")
+    static = [case for case in cases if not case.dynamic]
+    if third_opinion and static:
+        reference = import_cases(static)
+        inputs = [case.inputs for case in static]
+        found = [to_torch(array) for array in evaluate(reference, _arguments(reference, inputs))]
+        faults += _compare(family, static, inputs, found, "evaluate")
+    assert not faults, "\n".join(faults)
+
+
+def import_cases(cases: Sequence[Case]) -> Module:
+    """Return the verified graph module of all cases."""
+    inputs = tuple(tensor for case in cases for tensor in case.inputs)
+    # A program without inputs still needs a call.
+    exported = torch.export.export(_Batch(cases).eval(), inputs, dynamic_shapes=_dynamic_shapes(cases))
+    module = from_exported_program(exported)
+    assert verify(module.operation) == 0
+    assert module.operation.verify()
+    return module
+
+
+def _dynamic_shapes(cases: Sequence[Case]) -> Any:
+    if not any(case.dynamic for case in cases):
+        return None
+    shapes: list[Any] = []
+    for number, case in enumerate(cases):
+        names = {name for dims in case.dynamic.values() for name in dims.values()}
+        sizes = {name: torch.export.Dim(f"{name}_{number}") for name in names}
+        for position in range(len(case.inputs)):
+            dims = case.dynamic.get(position)
+            shapes.append({dim: sizes[name] for dim, name in dims.items()} if dims else None)
+    return {"inputs": tuple(shapes)}
+
+
+def _arguments(module: Module, inputs: Sequence[Sequence[torch.Tensor]]) -> list[np.ndarray]:
+    """Return main's arguments: the cases' tensors, then whatever the export lifted out of the functions."""
+    assert module.signature is not None
+    users = [to_numpy(tensor) for chunk in inputs for tensor in chunk]
+    return users + [to_numpy(module.parameters[spec.name]) for spec in module.signature.arguments[len(users) :]]
+
+
+def _compare(
+    family: str,
+    cases: Sequence[Case],
+    inputs: Sequence[Sequence[torch.Tensor]],
+    found: Sequence[torch.Tensor],
+    how: str,
+) -> list[str]:
+    faults = []
+    position = 0
+    for case, chunk in zip(cases, inputs, strict=True):
+        eager = _tensors(case.function(*chunk))
+        exact = _tensors(case.function(*[_to_double(tensor) for tensor in chunk]))
+        for number, (plain, best) in enumerate(zip(eager, exact, strict=True)):
+            fault = difference(found[position], plain, best, family)
+            if fault:
+                faults.append(f"{case.name}, result {number}, {how}: {fault}")
+            position += 1
+    return faults
+
+
+def _to_double(tensor: torch.Tensor) -> torch.Tensor:
+    return tensor.double() if tensor.dtype.is_floating_point else tensor
+
+
+def _tensors(value: Any) -> list[torch.Tensor]:
+    return [value] if isinstance(value, torch.Tensor) else list(value)
+
+
+def _chunks(cases: Sequence[Case], inputs: Sequence[torch.Tensor]) -> list[Sequence[torch.Tensor]]:
+    chunks = []
+    start = 0
+    for case in cases:
+        chunks.append(inputs[start : start + len(case.inputs)])
+        start += len(case.inputs)
+    return chunks
