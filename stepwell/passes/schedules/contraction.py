@@ -8,7 +8,7 @@ anything elementwise.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from stepwell.passes.schedules.contraction_accesses import (
@@ -106,6 +106,11 @@ class Contraction:
     def output_indices(self, loops: Indices) -> Indices:
         """Return the indices of the result at ``loops``."""
         return apply_map(indexing_maps(self.op)[-1], loops, Ranges())
+
+    def with_one_column_loop(self) -> "Contraction":
+        """Return the same contraction with all but the last of the column loops walked one by one."""
+        outer, columns = (*self.outer, *self.columns[:-1]), self.columns[-1:]
+        return replace(self, outer=outer, columns=columns, right=replace(self.right, free_merges=True))
 
     def spread(self, ranges: Ranges, index: Expr, dims: Sequence[int], merged: bool) -> dict[int, Expr]:
         """Return the loop indices that stand for iteration ``index`` of the nest ``dims``.
@@ -294,10 +299,10 @@ def _choose_right(free: list[list[int]], order: list[int], extents: tuple[Expr, 
 
 
 def _is_stencil(factors: list[Factor], free: list[list[int]], extents: tuple[Expr, ...], right: int) -> bool:
-    """Tell whether there is nothing to reuse: no columns, or one row against a sliding window or none at all."""
+    """Tell whether nothing is reused: one row and one column, or one row and a window that slides along columns."""
     rows = product([extents[dim] for dim in free[1 - right]])
     columns = product([extents[dim] for dim in free[right]])
-    slides = any(not isinstance(r, ir.AffineDimExpr | ir.AffineConstantExpr) for f in factors for r in f.map.results)
+    slides = any(not isinstance(r, ir.AffineDimExpr | ir.AffineConstantExpr) for r in factors[right].map.results)
     if columns == ONE and rows == ONE:
         return True
     return slides and rows == ONE

@@ -16,7 +16,7 @@ from stepwell.passes.schedules.abi import OpenKernel
 from stepwell.passes.schedules.contraction import Contraction, find_contraction
 from stepwell.passes.schedules.cpu.contraction_dot import DotParameters, choose_dot, write_dot
 from stepwell.passes.schedules.cpu.contraction_pack import Block, Blocks
-from stepwell.passes.schedules.cpu.contraction_parameters import Parameters, choose_parameters
+from stepwell.passes.schedules.cpu.contraction_parameters import Parameters, choose_parameters, with_usable_lines
 from stepwell.passes.schedules.cpu.contraction_results import Results, compare
 from stepwell.passes.schedules.cpu.contraction_tiles import ceil_div, first_lanes, for_tiles, set_lanes
 from stepwell.passes.schedules.cpu.rule import Rule
@@ -46,7 +46,7 @@ class ContractionRule(Rule):
 
     def parameters(self, kernel: Kernel, target: Target) -> Schedule:
         """Choose between sums along the depth, where rows are few, and register tiles."""
-        contraction = find_contraction(kernel)
+        contraction = with_usable_lines(find_contraction(kernel))
         dot = choose_dot(contraction, target)
         if dot is not None:
             return Schedule(contraction, *dot)

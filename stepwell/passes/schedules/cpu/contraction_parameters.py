@@ -65,6 +65,19 @@ class Parameters:
         return self.tile_vectors * self.lanes
 
 
+def with_usable_lines(contraction: Contraction) -> Contraction:
+    """Return the contraction with columns that can be packed line by line, where they have to be.
+
+    Lines that end anywhere, or are so long that a task holds few, become tasks of their own.
+    """
+    if contraction.right.free_merges or len(contraction.columns) < 2:
+        return contraction
+    line = contraction.extents[contraction.columns[-1]]
+    if line.is_constant and line.constant <= 2 * _TASK_COLUMNS:
+        return contraction
+    return contraction.with_one_column_loop()
+
+
 def choose_parameters(contraction: Contraction, target: Target) -> tuple[Parameters, tuple[str, ...]]:
     """Return tile sizes for a contraction, and why they were chosen."""
     size = bytes_of(contraction.element)
@@ -170,7 +183,7 @@ def _left_packing(contraction: Contraction) -> str:
 
 def _right_packing(contraction: Contraction, rows: int, tile_rows: int) -> str:
     right = contraction.right
-    single = right.free_merges or len(contraction.columns) == 1
+    single = right.free_merges or len(contraction.columns) < 2
     if right.free_stride not in (1, 2) and right.runs_along_depth:
         return "depth"
     if rows <= 2 * tile_rows and right.free_stride == 1 and right.plain and single:
