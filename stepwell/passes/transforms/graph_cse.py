@@ -15,7 +15,7 @@ from stepwell.support.stages import Stage
 
 def _key(op: Any) -> tuple[Any, ...]:
     operation = op.operation
-    attributes = tuple(sorted((named.name, str(named.attr)) for named in operation.attributes))
+    attributes = tuple(sorted((name, str(operation.attributes[name])) for name in operation.attributes))
     return operation.name, tuple(operation.operands), attributes, tuple(result.type for result in operation.results)
 
 
