@@ -33,6 +33,18 @@ class Operands:
         }
         return tuple(found.get(dim, ZERO) for dim in range(len(contraction.extents)))
 
+    def line_loops(self, line: Expr, at: Expr, depth: Expr) -> Indices:
+        """Return the loop indices of the right operand at ``at`` of the last column loop, in run ``line`` of it."""
+        contraction, ranges = self.contraction, self.code.ranges
+        *lines, last = contraction.columns
+        found = {
+            **self.outer,
+            **contraction.spread(ranges, line, lines, merged=False),
+            last: at,
+            **contraction.spread(ranges, depth, contraction.depth, contraction.right.depth_merges),
+        }
+        return tuple(found.get(dim, ZERO) for dim in range(len(contraction.extents)))
+
     def left_at(self, row: Expr, depth: Expr) -> Any:
         """Return the left factor at one row and depth, which may hold the lane."""
         left = self.contraction.left

@@ -16,9 +16,9 @@ from stepwell.passes.schedules.cpu.contraction_operands import Operands
 from stepwell.passes.schedules.cpu.contraction_parameters import Parameters
 from stepwell.passes.schedules.cpu.contraction_tiles import first_lanes, for_tiles, for_vectors, shuffle, transpose
 from stepwell.passes.schedules.elements import Elements
-from stepwell.passes.schedules.indexing import LANE, ZERO
+from stepwell.passes.schedules.indexing import LANE, ONE, ZERO
 from stepwell.passes.schedules.memory import load, store
-from stepwell.passes.schedules.steps import apply_map
+from stepwell.passes.schedules.steps import Indices, apply_map
 from stepwell.support.symbolic import Expr
 
 _LANE = Expr.symbol(LANE)
@@ -138,7 +138,7 @@ class Blocks(Operands):
         def copy_vector(column: Expr, place: Expr, left: Expr | None) -> None:
             def copy_depth(k: Expr, _: Any) -> tuple[()]:
                 with first_lanes(code, left):
-                    value = self._right_run(columns.start + column, depth.start + k, left)
+                    value = self._right_run(self._column_loops(columns.start + column, depth.start + k), left)
                 self._keep(self._right, place + k * self._right_pitch, value)
                 return ()
 
@@ -156,7 +156,7 @@ class Blocks(Operands):
         def copy_depth(k: Expr, _: Any) -> tuple[()]:
             def copy_line(number: Expr, _: Any) -> tuple[()]:
                 def copy(at: Expr, left: Expr | None) -> None:
-                    value = self._right_run((first + number) * line + at, depth.start + k, left)
+                    value = self._right_run(self.line_loops(first + number, at, depth.start + k), left)
                     self._keep(self._right, k * self._right_pitch + number * line + at, value)
 
                 for_vectors(self.code, line, exact, copy)
@@ -186,26 +186,32 @@ class Blocks(Operands):
 
         self._for_panels(columns, copy_columns)
 
-    def _right_run(self, column: Expr, depth: Expr, left: Expr | None) -> Any:
-        """Return the right factor at ``lanes`` columns from ``column`` on, of which the first ``left`` exist."""
+    def _column_loops(self, column: Expr, depth: Expr) -> Indices:
         right = self.contraction.right
-        if right.free_stride != 2:
-            return self.right_at(column + _LANE, depth)
-        return self._every_second(right, column, depth, left)
+        return self.loops(right, self.contraction.columns, column, depth, right.free_merges)
 
-    def _every_second(self, right: Factor, column: Expr, depth: Expr, left: Expr | None) -> Any:
+    def _right_run(self, at: Indices, left: Expr | None) -> Any:
+        """Return the right factor at ``lanes`` columns from loops ``at`` on, of which the first ``left`` exist."""
+        right = self.contraction.right
+        if right.free_stride == 2:
+            return self._every_second(right, at, left)
+        return self.read(right, self._along_columns(at, _LANE))
+
+    def _along_columns(self, at: Indices, distance: Expr) -> Indices:
+        last = self.contraction.columns[-1:]
+        return tuple(index + distance if dim in last else index for dim, index in enumerate(at))
+
+    def _every_second(self, right: Factor, at: Indices, left: Expr | None) -> Any:
         """Cut every second element from two vectors that together reach no further than those asked for.
 
         The loads are contiguous, so that padding costs masks and no gathers.
         """
         code, lanes, ranges = self.code, self.code.lanes, self.code.ranges
-        at = self.loops(right, self.contraction.columns, column, depth, right.free_merges)
-        last = self.contraction.columns[-1]
         here = apply_map(right.map, at, ranges)
-        nexts = apply_map(right.map, tuple(x + (1 if dim == last else 0) for dim, x in enumerate(at)), ranges)
+        nexts = apply_map(right.map, self._along_columns(at, ONE), ranges)
         moving = [number for number, (a, b) in enumerate(zip(here, nexts, strict=True)) if a != b]
         if len(moving) != 1 or nexts[moving[0]] - here[moving[0]] != Expr.const(2):
-            return self.right_at(column + _LANE, depth)
+            return self.read(right, self._along_columns(at, _LANE))
         halves = []
         for start in (0, lanes - 1):
             shifted = list(here)

@@ -8,8 +8,10 @@ from stepwell.passes.schedules.indexing import product
 from stepwell.support.symbolic import Expr
 from stepwell.support.target import Target
 
-# Bytes of the panel of the right operand that one register tile walks: it stays in a 32 KiB L1 cache.
-_PANEL_BYTES = 1 << 15
+# Bytes per register of the panel of the right operand that one register tile walks: 32 KiB where there are 16, which
+# prefetches well into an equal L1 cache, and 64 KiB (256 deep) for AVX-512, whose L1 and L2 caches are larger.
+_PANEL_BYTES_PER_REGISTER = 1 << 11
+_MOST_DEPTH = 512
 # Rows of the left operand walked again and again for one block of the right one: with it they fill half an L2 cache.
 _BLOCK_ROWS = 96
 # Columns of a task: a packed block of 512 x 128 floats is half of a 512 KiB L2 cache.
@@ -86,8 +88,8 @@ def choose_parameters(contraction: Contraction, target: Target) -> tuple[Paramet
     depth = _assume(contraction.count(contraction.depth))
     tile_rows, tile_vectors = _register_tile(contraction, lanes, target.vector_registers)
     tile_columns = tile_vectors * lanes
-    block_depth = max(_PANEL_BYTES // (tile_columns * size) // 64 * 64, 64)
-    block_depth = min(block_depth, _PANEL_BYTES // 64)
+    panel = _PANEL_BYTES_PER_REGISTER * target.vector_registers
+    block_depth = min(max(_round_down(panel // (tile_columns * size), 64), 64), _MOST_DEPTH)
     pack_right = _right_packing(contraction, rows, tile_rows)
     streams = rows <= _STREAMED_ROWS and not pack_right and columns > 2 * tile_columns
     if streams:
