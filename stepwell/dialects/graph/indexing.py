@@ -90,23 +90,19 @@ def check_along(op: Any, operand: TensorMeta, index: TensorMeta) -> None:
             raise ValueError(f"index has size {size} at dimension {axis}, more than {limit} of {operand}")
 
 
-def positions_along(index: Any, dim: int, size: int, wrap: bool = False) -> tuple[Any, ...]:
+def positions_along(index: Any, dim: int, size: int) -> tuple[Any, ...]:
     """Return the numpy index that replaces the position along ``dim`` by ``index``."""
     grid = list(np.indices(index.shape, sparse=True))
-    grid[dim] = checked(index, size, wrap)
+    grid[dim] = checked(index, size)
     return tuple(grid)
 
 
 class GatherOp(GraphOperation, name="gather", traits=[Pure]):
-    """Element ``[i, j, ...]`` is ``operand`` there, with the position along ``dim`` replaced by ``index[i, j, ...]``.
-
-    With ``wrap``, negative positions count from the end, as ``take_along_dim`` has it.
-    """
+    """``operand`` read where ``index`` says: at ``[i, j, ...]``, but at ``index[i, j, ...]`` along ``dim``."""
 
     operand: Operand[Tensor]
     index: Operand[Tensor]
     dim: ir.IntegerAttr
-    wrap: ir.BoolAttr
     result: Result[Tensor]
 
     @classmethod
@@ -119,7 +115,7 @@ class GatherOp(GraphOperation, name="gather", traits=[Pure]):
     @classmethod
     def evaluate(cls, op: Any, *arrays: Any) -> Any:
         dim = integer_of(op.dim)
-        return arrays[0][positions_along(arrays[1], dim, arrays[0].shape[dim], flag_of(op.wrap))]
+        return arrays[0][positions_along(arrays[1], dim, arrays[0].shape[dim])]
 
 
 def indexed_shape(operand: Shape, dims: Sequence[int], indices: Sequence[Shape]) -> tuple[Shape, int, int]:

@@ -237,4 +237,5 @@ class SearchsortedOp(GraphOperation, name="searchsorted", traits=[Pure]):
         boundaries, values = (_wide(array) for array in arrays)
         reached = np.greater if flag_of(op.right) else np.greater_equal
         # Counting what is not reached yet puts a NaN behind all elements, as torch's search does.
-        return np.sum(~reached(boundaries[..., None, :], values[..., None]), axis=-1, dtype=np.int64)
+        rows = boundaries if boundaries.ndim == 1 else boundaries[..., None, :]
+        return np.sum(~reached(rows, values[..., None]), axis=-1, dtype=np.int64)

@@ -6,6 +6,7 @@ from typing import Any
 from stepwell.dialects.definition import MIXED_LIMIT
 from stepwell.dialects.graph import assembly as ops
 from stepwell.dialects.graph.base import normalize_dim
+from stepwell.dialects.graph.shape import UnfoldOp
 from stepwell.dialects.graph.sizes import number_of_elements
 from stepwell.dialects.graph.types import ONE, Shape, meta_of
 from stepwell.frontends.torch.converters.shape import (
@@ -177,3 +178,29 @@ def convert_pixel_unshuffle(importer: Importer, node: Any, operand: Value, facto
     base = len(outer)
     order = [*range(base + 1), base + 2, base + 4, base + 1, base + 3]
     return reshape(importer, permute(importer, blocks, order), [*outer, channels * (factor * factor), *small])
+
+
+@converts("aten.im2col.default")
+def convert_im2col(
+    importer: Importer,
+    node: Any,
+    operand: Value,
+    kernel: Sequence[int],
+    dilation: Sequence[int],
+    padding: Sequence[int],
+    stride: Sequence[int],
+) -> Value:
+    """``torch.nn.functional.unfold``: windows over rows and columns, then one column per window."""
+    rank = rank_of(operand)
+    pads = [0] * (2 * (rank - 2)) + [padding[0], padding[0], padding[1], padding[1]]
+    windows = operand
+    if any(padding):
+        zero: Any = 0.0 if meta_of(operand).dtype.is_float else 0
+        windows = importer.emit(ops.ConstantPadOp, operand, pads=pads, value=zero)
+    for axis in range(2):
+        windows = importer.emit(
+            UnfoldOp, windows, dim=rank - 2 + axis, size=kernel[axis], step=stride[axis], dilation=dilation[axis]
+        )
+    base = rank - 2
+    order = [*range(base), base + 2, base + 3, base, base + 1]
+    return reshape(importer, permute(importer, windows, order), importer.meta(node).shape)

@@ -62,17 +62,12 @@ def convert_index_select(importer: Importer, node: Any, operand: Value, dim: int
 def convert_gather(
     importer: Importer, node: Any, operand: Value, dim: int, index: Value, *, sparse_grad: bool = False
 ) -> Value:
-    return _gather(importer, operand, dim, index, wrap=False)
-
-
-def _gather(importer: Importer, operand: Value, dim: int, index: Value, wrap: bool) -> Value:
     shape = shape_of(index)
     found = importer.emit(
         ops.GatherOp,
         _as_vector(importer, operand),
         _as_vector(importer, index),
         dim=normalize_dim(dim, rank_of(operand)),
-        wrap=wrap,
     )
     return reshape(importer, found, shape)
 

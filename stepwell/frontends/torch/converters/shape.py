@@ -82,6 +82,13 @@ def convert_identity(importer: Importer, node: Any, operand: Value, **options: A
     return operand
 
 
+@converts("aten.copy.default")
+def convert_copy(importer: Importer, node: Any, operand: Value, src: Value, non_blocking: bool = False) -> Value:
+    """What ``operand`` holds after ``copy_``: the source, in the operand's shape and dtype."""
+    meta = meta_of(operand)
+    return expand(importer, importer.convert(src, meta.dtype), meta.shape)
+
+
 # -- permutations and repetition -----------------------------------------------------------------------------------
 
 

@@ -69,12 +69,10 @@ def lower_index_select(build: Builder, op: Any, operand: Tensor, index: Tensor) 
 
 @lowers(GatherOp)
 def lower_gather(build: Builder, op: Any, operand: Tensor, index: Tensor) -> Tensor:
-    dim, wrap = integer_of(op.dim), flag_of(op.wrap)
+    dim = integer_of(op.dim)
 
     def body(place: list[Any], scalars: Any) -> Any:
-        position = check_position(
-            build, scalars[0], operand.meta.shape[dim], "take_along_dim" if wrap else "gather", wrap=wrap
-        )
+        position = check_position(build, scalars[0], operand.meta.shape[dim], "gather")
         return read_at(operand, [*place[:dim], position, *place[dim + 1 :]])
 
     return _read(build, op, [(index, _dims(0, index.meta.rank))], body)
