@@ -10,7 +10,7 @@ Refuses a check in a function whose last argument is not the status slot of kern
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from stepwell.passes.base import Pass, fail, register_pass
+from stepwell.passes.base import Pass, fail, option, register_pass
 from stepwell.support.bindings import arith, ir, memref, scf
 from stepwell.support.stages import Stage
 
@@ -30,8 +30,14 @@ class LowerAssertsPass(Pass):
     summary: ClassVar[str] = "report failing cf.assert through the status slot"
     stage: ClassVar[Stage | None] = Stage.SCHEDULED
 
+    erase: bool = option(False, help="drop the checks, for functions without a status slot")
+
     def apply(self, op: "ir.Operation") -> None:
         """Lower the checks of every function of the module."""
+        if self.erase:
+            for check in _asserts(op):
+                check.erase()
+            return
         work = [(function, _asserts(function)) for function in _functions(op)]
         for function, asserts in work:
             if asserts and _status(function) is None:

@@ -9,16 +9,15 @@ Temporaries of a known, small size live in the workspace, unless a parallel loop
 malloc and freed before the kernel returns.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, ClassVar
-
-import numpy as np
 
 from stepwell.passes.schedules.cpu.rule import Rule
 from stepwell.passes.schedules.indexing import product, row_major_strides
 from stepwell.passes.schedules.kernel import DYNAMIC, Kernel, Refusal
-from stepwell.support.bindings import PassManager, arith, bufferization, func, ir, linalg, memref, scf
+from stepwell.passes.transforms.expand_copies import ExpandCopiesPass
+from stepwell.passes.transforms.widen_bools import WidenBoolsPass, operations
+from stepwell.support.bindings import PassManager, arith, bufferization, func, ir, memref, scf
 from stepwell.support.symbolic import Expr
 from stepwell.support.target import Target
 
@@ -87,11 +86,11 @@ def build_fallback(kernel: Kernel) -> Any:
         _enter_abi(Kernel.of(copy))
         copy.operation.erase()
         _run(BUFFERIZE, module)
-        _copies_to_linalg(_function(module))
+        ExpandCopiesPass().apply(module.operation)
         _run(TO_LOOPS, module)
         _parallelise(_function(module))
         _run(NEST_LOOPS, module)
-        _widen_bools(module)
+        WidenBoolsPass().apply(module.operation)
         _place_temporaries(_function(module))
         _run(FREE_BUFFERS, module)
         _rename_globals(module, kernel.name)
@@ -110,10 +109,10 @@ def _function(module: Any) -> Any:
 def _rename_globals(module: Any, name: str) -> None:
     """Give constants names of their own, and put them before the function."""
     function = _function(module)
-    for number, op in enumerate(_walk(module, "memref.global")):
+    for number, op in enumerate(operations(module, "memref.global")):
         old, new = op.attributes["sym_name"].value, f"{name}_constant_{number}"
         op.attributes["sym_name"] = ir.StringAttr.get(new)
-        for use in _walk(module, "memref.get_global"):
+        for use in operations(module, "memref.get_global"):
             if use.attributes["name"].value == old:
                 use.attributes["name"] = ir.FlatSymbolRefAttr.get(new)
         op.move_before(function)
@@ -214,32 +213,12 @@ def _reinterpret(pointer: Any, shape: list[Any], strides: list[Any]) -> Any:
 
 
 def _bool_view(pointer: Any, type_: Any, shape: tuple[Expr, ...], sizes: dict[Expr, Any]) -> Any:
-    """View bytes as i1 elements, as long as linalg's types ask for them; ``_widen_bools`` makes them bytes again."""
+    """View bytes as i1 elements, as long as linalg's types ask for them; ``widen-bools`` makes them bytes again."""
     count = _size_product(product(shape), (Expr.const(1), *shape), 0, sizes)
     flat = _reinterpret(pointer, [count], [1])
     dynamic = [_size(size, sizes) for size in shape if not size.is_constant]
     zero = arith.constant(ir.IndexType.get(), 0)
     return memref.view(ir.MemRefType.get(type_.shape, type_.element_type), flat, zero, dynamic)
-
-
-def _walk(root: Any, name: str | None) -> Iterator[Any]:
-    found: list[Any] = []
-
-    def visit(op: Any) -> Any:
-        if name in (None, op.name):
-            found.append(op)
-        return ir.WalkResult.ADVANCE
-
-    root.operation.walk(visit)
-    return iter(found)
-
-
-def _copies_to_linalg(function: Any) -> None:
-    """Turn copies into linalg ops: a copy of a strided buffer would become a call into MLIR's runtime library."""
-    for op in _walk(function, "memref.copy"):
-        with op.location, ir.InsertionPoint(op):
-            linalg.copy(op.operands[0], outs=[op.operands[1]])
-        op.erase()
 
 
 def _parallelise(function: Any) -> None:
@@ -292,7 +271,7 @@ def _forall_of(op: Any) -> None:
 def _work(bounds: list[Any], op: Any) -> int:
     """Estimate how many scalar steps the loops up to ``bounds`` and those inside ``op`` take."""
     work = 1
-    for bound in [*bounds, *(loop.operands[1] for loop in _walk(op, "scf.for"))]:
+    for bound in [*bounds, *(loop.operands[1] for loop in operations(op, "scf.for"))]:
         extent = _constant(bound)
         work *= ASSUMED_EXTENT if extent is None else max(extent, 1)
     return work
@@ -302,7 +281,7 @@ def _place_temporaries(function: Any) -> None:
     """Move small temporaries into the workspace and record how much of it a thread needs."""
     workspace = function.regions[0].blocks[0].arguments[-2]
     used = 0
-    for op in _walk(function, "memref.alloc"):
+    for op in operations(function, "memref.alloc"):
         size = _static_bytes(op.results[0].type)
         if size is None or used + size > WORKSPACE_LIMIT or _escapes(op):
             continue
@@ -313,44 +292,6 @@ def _place_temporaries(function: Any) -> None:
         op.erase()
         used += size
     function.attributes["stepwell.workspace"] = ir.IntegerAttr.get(ir.IntegerType.get_signless(64), used)
-
-
-def _widen_bools(module: Any) -> None:
-    """Keep i1 elements as bytes: MLIR has no memory of single bits."""
-    bit, byte = ir.IntegerType.get_signless(1), ir.IntegerType.get_signless(8)
-
-    def widened(type_: Any) -> Any:
-        if not isinstance(type_, ir.MemRefType) or type_.element_type != bit:
-            return None
-        return ir.MemRefType.get(type_.shape, byte, type_.layout)
-
-    for op in _walk(module, None):
-        blocks = [block for region in op.regions for block in region.blocks]
-        for value in [*op.results, *(argument for block in blocks for argument in block.arguments)]:
-            if widened(value.type) is not None:
-                value.set_type(widened(value.type))
-        if op.name == "memref.global":
-            _widen_global(op, widened(op.attributes["type"].value))
-    for op in _walk(module, "memref.load"):
-        if op.results[0].type == bit:
-            with op.location, ir.InsertionPoint(op):
-                loaded = memref.load(op.operands[0], list(op.operands)[1:])
-                is_true = arith.cmpi(arith.CmpIPredicate.ne, loaded, arith.constant(byte, 0))
-            op.results[0].replace_all_uses_with(is_true)
-            op.erase()
-    for op in _walk(module, "memref.store"):
-        if op.operands[0].type == bit:
-            with op.location, ir.InsertionPoint(op):
-                memref.store(arith.extui(byte, op.operands[0]), op.operands[1], list(op.operands)[2:])
-            op.erase()
-
-
-def _widen_global(op: Any, type_: Any) -> None:
-    if type_ is None:
-        return
-    op.attributes["type"] = ir.TypeAttr.get(type_)
-    values = np.array(op.attributes["initial_value"]).astype(np.int8)
-    op.attributes["initial_value"] = ir.DenseElementsAttr.get(values)
 
 
 def _static_bytes(type_: Any) -> int | None:

@@ -47,11 +47,12 @@ def _reduce_near(x: Number) -> tuple[Number, Number, Number]:
     first, second, third = coefficients.HALF_PI[x.element.width]
     n, shifted = round_to_integer(x * TWO_OVER_PI)
     r = n.fma(-first, x)
-    middle = n.fma(-second, r)
-    # What the second step lost: n * second is known to twice the precision.
+    # r is exact.  What the second step loses is kept: its product to twice the precision, its sum by Knuth's method.
     product = n * second
     product_error = n.fma(second, -product)
-    lost = ((r - middle) - product) - product_error
+    middle = r - product
+    back = middle - r
+    lost = (r - (middle - back)) - (product + back) - product_error
     low = n.fma(-third, lost)
     total = middle + low
     return shifted.bits(), total, (middle - total) + low

@@ -18,7 +18,7 @@ LOG2_E = 1.4426950408889634
 # Beyond these, exp is 0 or infinity: the logarithms of the ends of the range, with room for rounding.
 EXP_RANGE = {32: (-104.5, 89.5), 64: (-746.0, 710.5)}
 EXP2_RANGE = {32: (-151.0, 129.0), 64: (-1076.0, 1025.0)}
-EXPM1_LOW = {32: -20.0, 64: -42.0}
+EXPM1_RANGE = {32: (-20.0, 88.9), 64: (-42.0, 709.9)}
 
 
 def reduce_exp(x: Number) -> tuple[Number, Number, Number]:
@@ -57,7 +57,8 @@ def exp2(x: Number) -> Number:
 def expm1(x: Number) -> Number:
     """Return e**x - 1 without cancellation near 0."""
     width = x.element.width
-    clamped = x.clamp_low(EXPM1_LOW[width]).clamp_high(EXP_RANGE[width][1])
+    lowest, highest = EXPM1_RANGE[width]
+    clamped = x.clamp_low(lowest).clamp_high(highest)
     n, shifted, r = reduce_exp(clamped)
     small = (r * r).fma(polynomial(r, coefficients.EXP[width]), r)
     # Half the scale and doubling after: 2**n itself overflows for the largest arguments.

@@ -153,17 +153,19 @@ def cbrt(x: Number) -> Number:
     form = format_of(x)
     size = x.abs()
     denormal = size < form.smallest_normal
-    # 2**(3k) out of the way of the exponent's end, and 2**-k back.
+    # Multiply by 2**(3k) away from the ends of the range, and by 2**-k afterwards.
     steps = form.mantissa // 3 + 1
-    scaled = denormal.select(size * float(2.0 ** (3 * steps)), size)
+    large = size > float(2.0 ** (form.bias // 2))
+    shrunk = large.select(size * float(2.0 ** (-3 * steps)), size)
+    scaled = denormal.select(size * float(2.0 ** (3 * steps)), shrunk)
     t = (_divide_by_three(scaled.bits()) + _CBRT_GUESS[form.width]).as_float()
     for _ in range(2 if form.width == 32 else 3):
         cube = t * t * t
-        t = t - t * (cube - scaled) / (cube + cube + scaled)
+        t = t - t * ((cube - scaled) / (cube + cube + scaled))
     square = t * t
     residual = square.fma(t, -scaled) + t * t.fma(t, -square)
     t = t - residual / (square * 3.0)
-    t = denormal.select(t * float(2.0**-steps), t)
+    t = denormal.select(t * float(2.0**-steps), large.select(t * float(2.0**steps), t))
     special = size.equals(0.0) | size.equals(INFINITY) | x.is_nan()
     return special.select(x, t.copysign(x))
 
