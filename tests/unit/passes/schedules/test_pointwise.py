@@ -1,0 +1,160 @@
+"""Kernels without reductions compute what numpy computes, at any size."""
+
+import numpy as np
+import pytest
+
+RELU_OF_PRODUCT = """%q = arith.mulf %i0, %i1 : f32
+%z = arith.constant 0.0 : f32
+%r = arith.maximumf %q, %z : f32"""
+
+
+@pytest.mark.parametrize("shape", [(), (1,), (9,), (3, 5, 7), (0, 4), (33, 130), (200, 300)], ids=str)
+def test_static_sizes(kernel, compiled, rng, shape):
+    a, b = kernel.argument(shape), kernel.argument(shape)
+    run = compiled(kernel.returns(kernel.pointwise([a, b], RELU_OF_PRODUCT)))
+    x, y = (rng.standard_normal(shape).astype("f4") for _ in range(2))
+    if x.size:
+        x.flat[0] = np.nan
+    got = np.full(shape, 9, "f4")
+    assert run([x, y], [got]) == 0
+    np.testing.assert_array_equal(got, np.maximum(x * y, 0))
+    assert run.info.schedule == "pointwise"
+
+
+def test_dynamic_sizes_one_of_which_comes_only_within_an_expression(kernel, compiled, rng):
+    shape = ("s0", 5, "2*s1 + 1")
+    a, b = kernel.argument(shape), kernel.argument(shape)
+    run = compiled(kernel.returns(kernel.pointwise([a, b], RELU_OF_PRODUCT)))
+    for sizes in [(0, 5, 5), (1, 5, 1), (3, 5, 7), (10, 5, 101), (90, 5, 1001)]:
+        x, y = (rng.standard_normal(sizes).astype("f4") for _ in range(2))
+        got = np.full(sizes, 9, "f4")
+        run([x, y], [got], (sizes[0], sizes[2]))
+        np.testing.assert_array_equal(got, np.maximum(x * y, 0))
+
+
+def test_every_dtype_in_one_kernel(kernel, compiled, rng):
+    names = {"f64": "f8", "f16": "f2", "i64": "i8", "i32": "i4", "i16": "i2", "i8": "i1"}
+    results, inputs, wanted = [], [], []
+    for element, name in names.items():
+        operands = [kernel.argument((3, 45), element) for _ in range(2)]
+        op = "addf" if element.startswith("f") else "addi"
+        results.append(kernel.pointwise(operands, f"%r = arith.{op} %i0, %i1 : {element}", element))
+        pair = [(rng.standard_normal((3, 45)) * 40).astype(name) for _ in range(2)]
+        inputs += pair
+        wanted.append(pair[0] + pair[1])
+    flags = [kernel.argument((3, 45), "i1") for _ in range(2)]
+    results.append(kernel.pointwise(flags, "%r = arith.xori %i0, %i1 : i1", "i1"))
+    pair = [rng.standard_normal((3, 45)) > 0 for _ in range(2)]
+    run = compiled(kernel.returns(*results))
+    got = [np.zeros((3, 45), array.dtype) for array in wanted] + [np.zeros((3, 45), bool)]
+    run(inputs + pair, got)
+    for one, other in zip(got, [*wanted, pair[0] ^ pair[1]], strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_broadcast_and_transposed_operands(kernel, compiled, rng):
+    a, b, c = kernel.argument((40, 30)), kernel.argument((30,)), kernel.argument((1, 40))
+    maps = ["(i, j) -> (j, i)", "(i, j) -> (i)", "(i, j) -> (0, j)"]
+    body = "%q = arith.addf %i0, %i1 : f32\n%r = arith.addf %q, %i2 : f32"
+    target = (kernel.empty((30, 40)), "(i, j) -> (i, j)")
+    (result,) = kernel.generic(list(zip([a, b, c], maps, strict=True)), [target], "pp", body)
+    x, y, z = (rng.standard_normal(s).astype("f4") for s in [(40, 30), (30,), (1, 40)])
+    got = np.zeros((30, 40), "f4")
+    compiled(kernel.returns(result))([x, y, z], [got])
+    np.testing.assert_array_equal(got, x.T + y[:, None] + z)
+
+
+def test_pad_slice_concat_insert_and_reshape_are_read_through(kernel, compiled, rng):
+    a, b = kernel.argument((3, 9)), kernel.argument((3, 11))
+    padded = kernel.pad(a, (1, 2), (0, 3), "7.0")
+    joined = kernel.op(
+        f"tensor.concat dim(1) {a[0]}, {b[0]}, {a[0]} : (tensor<3x9xf32>, tensor<3x11xf32>, tensor<3x9xf32>)"
+        " -> tensor<3x29xf32>",
+        (3, 29),
+    )
+    every_other = kernel.op(
+        f"tensor.extract_slice {joined[0]}[1, 3] [2, 12] [1, 2] : tensor<3x29xf32> to tensor<2x12xf32>", (2, 12)
+    )
+    written = kernel.op(
+        f"tensor.insert_slice {every_other[0]} into {joined[0]}[1, 4] [2, 12] [1, 2]"
+        " : tensor<2x12xf32> into tensor<3x29xf32>",
+        (3, 29),
+    )
+    flat = kernel.op(f"tensor.collapse_shape {b[0]} [[0, 1]] : tensor<3x11xf32> into tensor<33xf32>", (33,))
+    split = kernel.op(
+        f"tensor.expand_shape {flat[0]} [[0, 1]] output_shape [11, 3] : tensor<33xf32> into tensor<11x3xf32>", (11, 3)
+    )
+    results = [padded, joined, every_other, written]
+    doubled = [kernel.pointwise([tensor], "%r = arith.addf %i0, %i0 : f32") for tensor in [*results, split]]
+    x, y = rng.standard_normal((3, 9)).astype("f4"), rng.standard_normal((3, 11)).astype("f4")
+    cat = np.concatenate([x, y, x], 1)
+    late = cat.copy()
+    late[1:3, 4:28:2] = cat[1:3, 3:27:2]
+    wanted = [np.pad(x, ((1, 0), (2, 3)), constant_values=7), cat, cat[1:3, 3:27:2], late, y.reshape(11, 3)]
+    got = [np.zeros(array.shape, "f4") for array in wanted]
+    compiled(kernel.returns(*doubled))([x, y], got)
+    for one, other in zip(got, wanted, strict=True):
+        np.testing.assert_array_equal(one, other + other)
+
+
+def test_gathers_with_checks(kernel, compiled, rng):
+    table, rows, places = kernel.argument((10, 33)), kernel.argument((6,), "i64"), kernel.argument((6, 19), "i64")
+    body = f"""%c0 = arith.constant 0 : i64
+%c10 = arith.constant 10 : i64
+%c9 = arith.constant 9 : i64
+%a = arith.cmpi sge, %i0, %c0 : i64
+%b = arith.cmpi slt, %i0, %c10 : i64
+%ok = arith.andi %a, %b : i1
+cf.assert %ok, "index-out-of-range: embedding"
+%low = arith.maxsi %i0, %c0 : i64
+%safe = arith.minsi %low, %c9 : i64
+%q = arith.index_cast %safe : i64 to index
+%j = linalg.index 1 : index
+%r = tensor.extract {table[0]}[%q, %j] : tensor<10x33xf32>"""
+    (embedded,) = kernel.generic([(rows, "(i, j) -> (i)")], [(kernel.empty((6, 33)), identity2())], "pp", body)
+    body = f"""%i = linalg.index 0 : index
+%q = arith.index_cast %i0 : i64 to index
+%r = tensor.extract {embedded[0]}[%i, %q] : tensor<6x33xf32>"""
+    (taken,) = kernel.generic([(places, identity2())], [(kernel.empty((6, 19)), identity2())], "pp", body)
+    run = compiled(kernel.returns(embedded, taken))
+    x, i, j = rng.standard_normal((10, 33)).astype("f4"), rng.integers(0, 10, 6), rng.integers(0, 33, (6, 19))
+    got = [np.zeros((6, 33), "f4"), np.zeros((6, 19), "f4")]
+    assert run([x, i, j], got) == 0
+    np.testing.assert_array_equal(got[0], x[i])
+    np.testing.assert_array_equal(got[1], np.take_along_axis(x[i], j, 1))
+    i[2] = 11
+    assert run([x, i, j], got) == 1
+    assert run.info.asserts == ("index-out-of-range: embedding",)
+
+
+def identity2() -> str:
+    return "(i, j) -> (i, j)"
+
+
+def test_constants_and_loop_indices(kernel, compiled, rng):
+    a = kernel.argument((3, 20))
+    kernel.lines.append("%dense = arith.constant dense<[1.0, 2.0, 3.0]> : tensor<3xf32>")
+    body = """%n = linalg.index 1 : index
+%m = arith.index_cast %n : index to i64
+%g = arith.sitofp %m : i64 to f32
+%q = arith.addf %i0, %i1 : f32
+%r = arith.addf %q, %g : f32"""
+    (result,) = kernel.generic(
+        [(a, identity2()), (("%dense", (3,), "f32"), "(i, j) -> (i)")],
+        [(kernel.empty((3, 20)), identity2())],
+        "pp",
+        body,
+    )
+    x = rng.standard_normal((3, 20)).astype("f4")
+    got = np.zeros((3, 20), "f4")
+    compiled(kernel.returns(result))([x], [got])
+    np.testing.assert_array_equal(got, x + np.array([[1], [2], [3]], "f4") + np.arange(20, dtype="f4"))
+
+
+def test_large_results_are_cut_into_blocks(kernel, compiled, rng):
+    a = kernel.argument((100003,))
+    run = compiled(kernel.returns(kernel.pointwise([a], "%r = arith.addf %i0, %i0 : f32")))
+    x = rng.standard_normal(100003).astype("f4")
+    got = np.zeros_like(x)
+    run([x], [got])
+    np.testing.assert_array_equal(got, x + x)
