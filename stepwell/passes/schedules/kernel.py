@@ -195,11 +195,11 @@ def result_number(value: Any) -> int:
 
 def shape_of_type(type_: Any, texts: list[str]) -> tuple[Expr, ...]:
     """Return a shape from a tensor type and the texts of its dynamic dims."""
+    sizes = list(type_.shape)
+    if sizes.count(DYNAMIC) != len(texts):
+        raise Refusal(f"the dynamic sizes of {type_} are not given")
     dynamic = iter(texts)
-    try:
-        return tuple(Expr.const(s) if s != DYNAMIC else Expr.parse(next(dynamic)) for s in type_.shape)
-    except StopIteration:
-        raise Refusal(f"the dynamic sizes of {type_} are not given") from None
+    return tuple(Expr.const(size) if size != DYNAMIC else Expr.parse(next(dynamic)) for size in sizes)
 
 
 def kept_dims(result_type: Any, sizes: tuple[Expr, ...]) -> list[bool]:

@@ -63,6 +63,7 @@ def lanes_for(kernel: Kernel, target: Target, ops: Iterable[Any]) -> int:
     elements = [result.type.element_type for result in kernel.results]
     for op in ops:
         if op.name == "linalg.generic":
+            elements += [operand.type.element_type for operand in op.operands]
             for inner in op.regions[0].blocks[0].operations:
                 elements += [result.type for result in inner.operation.results]
     for element in elements:
