@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from stepwell.passes.pipelines.steps import Nested, Step, leaves
+from stepwell.passes.pipelines.steps import Nested, Step, leaves, step_text
 from stepwell.support.errors import InvalidOptionError
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ class Culprit:
     after: str
 
     def __str__(self) -> str:
-        return f"pass {self.index}, '{self.step}'"
+        return f"pass {self.index}, '{step_text(self.step)}'"
 
 
 def bisect(pipeline: "Pipeline", module: Any, predicate: Callable[[Any], bool]) -> Culprit | None:

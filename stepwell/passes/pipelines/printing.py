@@ -75,7 +75,7 @@ class PrintIR(Instrument):
     flags: AsmFlags = AsmFlags()
     stream: TextIO | None = None
     _fingerprints: list[str] = field(default_factory=list)
-    _printed: dict[int, int] = field(default_factory=dict)
+    _printed: dict[Path, int] = field(default_factory=dict)
 
     def before(self, event: PassEvent) -> None:
         """Print before the pass, and remember what the IR was."""
@@ -115,14 +115,14 @@ class PrintIR(Instrument):
     def _write(self, event: PassEvent, text: str) -> None:
         """Write into ``<op>_<symbol>/<op>_<symbol>/<counters>_<pass>.mlir``; each op counts its own files."""
         assert self.tree_directory is not None
-        path = _ancestors(event.op)[::-1]
-        for op in path[:-1]:
-            self._printed.setdefault(hash(op), 0)
-        self._printed[hash(event.op)] = self._printed.get(hash(event.op), -1) + 1
-        folder = self.tree_directory.joinpath(*(_folder(op) for op in path))
-        folder.mkdir(parents=True, exist_ok=True)
-        counters = "_".join(str(self._printed[hash(op)]) for op in path)
-        (folder / f"{counters}_{event.name}.mlir").write_text(text)
+        names = [_folder(op) for op in reversed(_ancestors(event.op))]
+        folders = [self.tree_directory.joinpath(*names[: depth + 1]) for depth in range(len(names))]
+        for folder in folders[:-1]:
+            self._printed.setdefault(folder, 0)
+        self._printed[folders[-1]] = self._printed.get(folders[-1], -1) + 1
+        folders[-1].mkdir(parents=True, exist_ok=True)
+        counters = "_".join(str(self._printed[folder]) for folder in folders)
+        (folders[-1] / f"{counters}_{event.name}.mlir").write_text(text)
 
 
 def _chosen(passes: Collection[str] | bool, event: PassEvent) -> bool:

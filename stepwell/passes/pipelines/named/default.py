@@ -1,0 +1,38 @@
+"""The road that ``compile`` takes."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+from stepwell.passes.base import option
+from stepwell.passes.pipelines.catalogue import NamedPipeline, register_pipeline
+from stepwell.passes.pipelines.named.zero import kernel_steps
+
+if TYPE_CHECKING:
+    from stepwell.passes.pipelines.steps import Step
+
+
+@register_pipeline
+@dataclass(frozen=True)
+class DefaultPipeline(NamedPipeline):
+    """Takes a program at stage ``graph``, gives stage ``target``."""
+
+    name: ClassVar[str] = "default"
+    summary: ClassVar[str] = "lower a program to fast code"
+
+    target: str = option("cpu", help="what to make code for, such as cpu:x86-64-v3")
+    contract: bool = option(True, help="let a*b+c round once")
+    keep_roundings: bool = option(False, help="round to float16 and bfloat16 after every op, as eager torch does")
+
+    def steps(self) -> "Sequence[str | Step]":
+        """Return the steps."""
+        return [
+            "verify-graph",
+            # Constants first, so that simplifications see them; merging last, when ops are in their final spelling.
+            "graph-fold,graph-simplify,graph-cse,graph-dce",
+            # Lowerings build sizes and constants anew for each op.
+            "convert-graph-to-linalg,cse",
+            "verify-linalg",
+            "linalg-fuse",
+            *kernel_steps(self.target, self.contract, self.keep_roundings),
+        ]
