@@ -1,3 +1,66 @@
-"""stepwell: PyTorch exported programs, lowered step by step through MLIR to machine code."""
+"""stepwell: PyTorch exported programs, lowered step by step through MLIR to machine code.
+
+    import stepwell as sw
+
+    exe = sw.compile(torch.export.export(model, (x,)))
+    y = exe(x)
+
+Everything below is imported when it is first used: ``import stepwell`` loads neither torch nor MLIR.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from stepwell.driver import compile, lower
+    from stepwell.frontends.torch.program import detach_params, from_exported_program
+    from stepwell.passes.pipelines import Pipeline
+    from stepwell.runtime.artifact import load
+    from stepwell.runtime.executable import Executable
+    from stepwell.support import errors
+    from stepwell.support.errors import StepwellError
+    from stepwell.support.module import Module
+    from stepwell.support.target import Target
 
 __version__ = "0.1.0"
+
+__all__ = [
+    "Executable",
+    "Module",
+    "Pipeline",
+    "StepwellError",
+    "Target",
+    "compile",
+    "detach_params",
+    "errors",
+    "from_exported_program",
+    "load",
+    "lower",
+]
+
+# Public name -> the module that has it, or None for the module itself.
+_HOMES = {
+    "Executable": "stepwell.runtime.executable",
+    "Module": "stepwell.support.module",
+    "Pipeline": "stepwell.passes.pipelines",
+    "StepwellError": "stepwell.support.errors",
+    "Target": "stepwell.support.target",
+    "compile": "stepwell.driver",
+    "detach_params": "stepwell.frontends.torch.program",
+    "from_exported_program": "stepwell.frontends.torch.program",
+    "load": "stepwell.runtime.artifact",
+    "lower": "stepwell.driver",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name == "errors":
+        return importlib.import_module("stepwell.support.errors")
+    if name not in _HOMES:
+        raise AttributeError(f"module 'stepwell' has no attribute '{name}'")
+    value = globals()[name] = getattr(importlib.import_module(_HOMES[name]), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

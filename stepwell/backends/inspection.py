@@ -1,0 +1,109 @@
+"""What a compilation leaves behind to look at: the IR at the end of each stage, and machine code."""
+
+import os
+from collections.abc import Mapping
+from io import BytesIO
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+from stepwell.backends.cpu.disassembly import disassemble
+from stepwell.dialects.context import make_context
+from stepwell.passes.pipelines import Instrument, PassEvent, Pipeline
+from stepwell.support.bindings import ir
+from stepwell.support.errors import InvalidOptionError, StepwellError
+from stepwell.support.stages import Stage
+
+DUMP_DIRECTORY = "STEPWELL_DUMP_DIR"
+_VERIFIERS = {stage.verifier: stage for stage in Stage}
+_programs = count()
+
+
+class StageRecorder(Instrument):
+    """Keeps the IR at the end of each stage of the whole program.
+
+    Attributes:
+        bytecode: stage -> MLIR bytecode, with locations.
+    """
+
+    every_pass = False
+
+    def __init__(self) -> None:
+        self.bytecode: dict[Stage, bytes] = {}
+
+    def after(self, event: PassEvent) -> None:
+        """Keep the IR where the pass is the verifier of a stage."""
+        if event.name in _VERIFIERS and not event.anchors:
+            stream = BytesIO()
+            event.op.write_bytecode(stream)
+            self.bytecode[_VERIFIERS[event.name]] = stream.getvalue()
+
+
+class ProgramInspector:
+    """Tells IR and machine code of a compiled program.
+
+    Args:
+        bytecode: the stages of the whole program.
+        kernel_pipeline: what took each kernel further.
+        objects: machine code by kernel name.
+    """
+
+    def __init__(
+        self, bytecode: Mapping[Stage, bytes], kernel_pipeline: Pipeline, objects: Mapping[str, bytes]
+    ) -> None:
+        self._bytecode = dict(bytecode)
+        self._kernel_pipeline = kernel_pipeline
+        self._objects = dict(objects)
+
+    def ir(self, stage: str) -> str:
+        """Return the IR at the end of ``stage`` as text.
+
+        What the workers did is done again here for stages below ``kernels``.
+        """
+        try:
+            wanted = Stage.from_label(stage)
+        except KeyError as error:
+            raise InvalidOptionError(error.args[0]) from None
+        if wanted in self._bytecode:
+            return _text(self._bytecode[wanted])
+        if wanted not in (Stage.SCHEDULED, Stage.TARGET):
+            raise StepwellError(f"the program did not pass stage '{stage}' when it was compiled")
+        part = self._kernel_pipeline.stop_after(wanted)
+        return _text(self._bytecode[Stage.KERNELS], Pipeline(part, anchor="builtin.module"))
+
+    def asm(self, kernel: str) -> str:
+        """Return the machine code of a kernel as text."""
+        return disassemble(self._objects[kernel])
+
+
+def _text(bytecode: bytes, kernel_pipeline: Pipeline | None = None) -> str:
+    with make_context() as context, ir.Location.unknown():
+        module = ir.Module.parse(bytecode, context)
+        if kernel_pipeline is not None:
+            for op in module.body.operations:
+                if op.operation.name == "builtin.module":
+                    kernel_pipeline.run(op.operation, reproducer=False)
+        return str(module.operation.get_asm(large_elements_limit=16))
+
+
+def requested_dumps() -> list[Stage]:
+    """Return the stages that ``STEPWELL_DUMP`` names; raises InvalidOptionError for an unknown one."""
+    labels = [label for label in os.environ.get("STEPWELL_DUMP", "").split(",") if label.strip()]
+    try:
+        return [Stage.from_label(label.strip()) for label in labels]
+    except KeyError as error:
+        raise InvalidOptionError(f"STEPWELL_DUMP: {error.args[0]}") from None
+
+
+def write_dumps(inspector: Any, stages: list[Stage]) -> list[Path]:
+    """Write ``PROGRAM-STAGE-name.mlir`` files to ``$STEPWELL_DUMP_DIR`` (else the current directory)."""
+    directory = Path(os.environ.get(DUMP_DIRECTORY, "."))
+    directory.mkdir(parents=True, exist_ok=True)
+    program = next(_programs)
+    written = []
+    for stage in stages:
+        number = list(Stage).index(stage)
+        path = directory / f"{program:02d}-{number}-{stage.label}.mlir"
+        path.write_text(inspector.ir(stage.label))
+        written.append(path)
+    return written

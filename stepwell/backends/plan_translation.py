@@ -1,0 +1,140 @@
+"""The host's program from the plan dialect to the plain data that the runtime executes."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from stepwell.dialects.graph.types import meta_of
+from stepwell.dialects.plan import LaunchOp, PreparedOp, SymbolOp
+from stepwell.passes.transforms.planning.lifetimes import root_of
+from stepwell.runtime.plan import (
+    PLAN_VERSION,
+    BufferRef,
+    KernelInfo,
+    Launch,
+    Plan,
+    Program,
+    SymbolDef,
+    TensorRef,
+)
+from stepwell.support.bindings import ir
+from stepwell.support.errors import CompileError
+from stepwell.support.locations import plain_location
+from stepwell.support.signature import Signature
+from stepwell.support.symbolic import Expr
+
+# Source ops named per launch; a launch of hundreds would drown the report.
+MAX_SOURCES = 8
+
+
+def translate(module: "ir.Operation", kernels: Mapping[str, KernelInfo], signature: Signature) -> Plan:
+    """Return the plan of a program at stage ``kernels`` that ``plan-buffers`` has run on.
+
+    Raises:
+        CompileError: it is not at that stage, or a launch has no placements.
+    """
+    functions = host_functions(module)
+    if "main" not in functions:
+        raise CompileError("the program has no host function @main", fix="run form-kernels and plan-buffers on it")
+    numbers = list(range(len(signature.arguments)))
+    main = _translate_function(functions["main"], numbers)
+    prepare = None
+    if "prepare" in functions:
+        prepare = _translate_function(functions["prepare"], _argument_numbers(functions["prepare"]))
+    return Plan(PLAN_VERSION, main, prepare, dict(kernels), signature)
+
+
+def host_functions(module: Any) -> dict[str, Any]:
+    """Return the functions of the host by name."""
+    operations = [op.operation for op in module.regions[0].blocks[0].operations]
+    return {op.attributes["sym_name"].value: op for op in operations if op.name == "func.func"}
+
+
+def kernel_modules(module: Any) -> dict[str, Any]:
+    """Return the kernels' modules by name."""
+    operations = [op.operation for op in module.regions[0].blocks[0].operations]
+    return {op.attributes["sym_name"].value: op for op in operations if op.name == "builtin.module"}
+
+
+def _argument_numbers(function: Any) -> list[int]:
+    if "arg_attrs" not in function.attributes:
+        return []
+    return [attributes["stepwell.argument"].value for attributes in function.attributes["arg_attrs"]]
+
+
+class _Places:
+    """Where each tensor of a function lives."""
+
+    def __init__(self, function: Any, numbers: Sequence[int]) -> None:
+        arguments = function.regions[0].blocks[0].arguments
+        self.found: dict[Any, BufferRef] = {
+            argument: BufferRef("argument", number) for argument, number in zip(arguments, numbers, strict=True)
+        }
+
+    def add(self, op: Any) -> None:
+        """Note the places of an op's results."""
+        if isinstance(op, PreparedOp):
+            self.found[op.output] = BufferRef("prepared", op.index.value)
+        elif isinstance(op, LaunchOp):
+            if "placements" not in op.operation.attributes:
+                raise CompileError("a launch has no placements", fix="run plan-buffers")
+            for value, placement in zip(op.outputs, op.operation.attributes["placements"], strict=True):
+                self.found[value] = _placement(placement)
+
+    def tensor(self, value: Any) -> TensorRef:
+        """Return a tensor, through views."""
+        meta = meta_of(value)
+        root, elements = root_of(value)
+        base = self.found[root]
+        place = BufferRef(base.space, base.index, base.offset + elements * meta.dtype.itemsize)
+        return TensorRef(place, meta.dtype, meta.shape)
+
+
+def _placement(attribute: Any) -> BufferRef:
+    space = attribute["space"].value
+    if space == "result":
+        return BufferRef("result", attribute["index"].value)
+    return BufferRef(space, 0, Expr.parse(attribute["offset"].value))
+
+
+def _translate_function(function: Any, numbers: Sequence[int]) -> Program:
+    places = _Places(function, numbers)
+    arguments = list(function.regions[0].blocks[0].arguments)
+    symbols: list[SymbolDef] = []
+    launches: list[Launch] = []
+    *body, terminator = list(function.regions[0].blocks[0].operations)
+    for op in body:
+        places.add(op)
+        if isinstance(op, SymbolOp):
+            symbols.append(SymbolDef(op.label.value, arguments.index(op.argument), op.dim.value))
+        elif isinstance(op, LaunchOp):
+            launches.append(_launch(op, places))
+    results = tuple(places.tensor(value) for value in terminator.operands)
+    arena = Expr.parse(function.attributes["stepwell.arena"].value)
+    return Program(tuple(symbols), (), arena, tuple(launches), results)
+
+
+def _launch(op: Any, places: _Places) -> Launch:
+    return Launch(
+        kernel=ir.SymbolRefAttr(op.kernel).value[0],
+        inputs=tuple(places.tensor(value) for value in op.inputs),
+        outputs=tuple(places.tensor(value) for value in op.outputs),
+        scalars=tuple(Expr.parse(size.value) for size in op.sizes),
+        source=sources(op.location),
+    )
+
+
+def sources(location: Any) -> tuple[str, ...]:
+    """Return the ops a location names, as ``conv2d model.py:12``."""
+    parts = list(location.locations) if location.is_a_fused() else [location]
+    found: dict[str, None] = {}
+    for part in parts:
+        place = plain_location(part)
+        if place is not None:
+            found[f"{place.name} {Path(place.file).name}:{place.line}".strip()] = None
+        elif part.is_a_name():
+            found[part.name_str] = None
+    listed = tuple(found)
+    if len(listed) > MAX_SOURCES:
+        return (*listed[:MAX_SOURCES], f"and {len(listed) - MAX_SOURCES} more")
+    return listed

@@ -1,0 +1,194 @@
+"""The public verbs: lower, compile, load."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from stepwell.backends.compilation import KernelCompiler, KernelJob
+from stepwell.backends.inspection import ProgramInspector, StageRecorder, requested_dumps, write_dumps
+from stepwell.backends.plan_translation import kernel_modules, translate
+from stepwell.frontends.programs import mark_arguments, read_program, signature_of
+from stepwell.passes.pipelines import Nested, Pipeline
+from stepwell.runtime.artifact import load
+from stepwell.runtime.cache import DiskCache
+from stepwell.runtime.executable import Executable
+from stepwell.support.bindings import ir
+from stepwell.support.errors import InvalidOptionError
+from stepwell.support.module import Module
+from stepwell.support.stages import STAGE_ATTRIBUTE, Stage
+from stepwell.support.target import Target
+
+if TYPE_CHECKING:
+    from typing import TypeAlias
+
+    import torch
+
+    Program: TypeAlias = torch.export.ExportedProgram | torch.nn.Module | Module | str | Path
+
+__all__ = ["compile", "load", "lower"]
+
+# Kernels of one program often equal those of another, so that their names must not tell them apart to the cache.
+_KERNEL_NAME = "kernel"
+
+
+def lower(
+    program: "Program",
+    *,
+    target: str = "cpu",
+    pipeline: str | Pipeline | None = None,
+    options: Mapping[str, Any] | None = None,
+    to: str = "linalg",
+    example_inputs: Sequence[Any] | None = None,
+) -> Module:
+    """Take a program down to the end of a stage, in this process.
+
+    Args:
+        program: an ExportedProgram, an ``nn.Module`` with ``example_inputs``, a Module (left as it is), or a path to a
+            ``.pt2`` or ``.mlir`` file.
+        target: what code would be made for: "cpu" (this machine), "cpu:x86-64-v3", "cpu:x86-64-v4".
+        pipeline: a Pipeline, or the name of one; "default" where it is None.
+        options: of a named pipeline.
+        to: "graph", "linalg", "kernels", "scheduled" or "target".
+        example_inputs: arguments to export an ``nn.Module`` with.
+
+    Raises:
+        InvalidOptionError: a target, pipeline, option or stage is unknown.
+        ImportProgramError: the program cannot be imported.
+        PassFailure: a pass refused it.
+    """
+    try:
+        stage = Stage.from_label(to)
+    except KeyError as error:
+        raise InvalidOptionError(error.args[0]) from None
+    road = _road(pipeline, _cpu_target(target), options).stop_after(stage)
+    module = _read(program, example_inputs)
+    _beyond(road, module.stage).run(module)
+    return _with_signature(module)
+
+
+def compile(
+    program: "Program",
+    *,
+    target: str = "cpu",
+    device: str | None = None,
+    pipeline: str | Pipeline | None = None,
+    options: Mapping[str, Any] | None = None,
+    check: str | None = None,
+    example_inputs: Sequence[Any] | None = None,
+    progress: bool | None = None,
+) -> Executable:
+    """Compile a program to native code.
+
+    Args:
+        program: as for ``lower``.
+        target: as for ``lower``.
+        device: what it will run on; "cpu", or None for the target's.
+        pipeline: as for ``lower``.  What it does to kernels is done in worker processes.
+        options: of a named pipeline.
+        check: "each-pass" to run the program before and after every pass and name the first that changes its results.
+        example_inputs: arguments to export an ``nn.Module`` with.
+        progress: show a bar; None for only where standard error is a terminal.
+
+    Raises:
+        InvalidOptionError: a target, device, pipeline or option is unknown.
+        ImportProgramError: the program cannot be imported.
+        PassFailure: a pass refused it, or, with ``check``, changed its results.
+        CompileError: code generation failed.
+    """
+    chosen = _cpu_target(target, device)
+    dumps = requested_dumps()
+    head, kernel_pipeline = _split(_road(pipeline, chosen, options), chosen)
+    module = _read(program, example_inputs)
+    recorder = StageRecorder()
+    instruments = [recorder, *_checks(check, module)]
+    _beyond(head, module.stage).run(module, instruments=instruments)
+    module = _with_signature(module)
+    compiler = KernelCompiler(
+        str(kernel_pipeline), str(chosen), cache=DiskCache.open_default(), modules=_user_modules(kernel_pipeline)
+    )
+    compiled = compiler.compile(_jobs(module), progress=progress)
+    objects = {name: kernel.object for name, kernel in compiled.items()}
+    inspector = ProgramInspector(recorder.bytecode, kernel_pipeline, objects)
+    if dumps:
+        write_dumps(inspector, dumps)
+    assert module.signature is not None
+    plan = translate(module.operation, {name: kernel.info for name, kernel in compiled.items()}, module.signature)
+    return Executable(plan, objects, module.parameters, target=chosen, inspector=inspector)
+
+
+def _cpu_target(target: str, device: str | None = None) -> Target:
+    chosen = Target.parse(target)
+    if chosen.kind != "cpu":
+        raise InvalidOptionError(f"there is no code generator for target '{chosen}' yet", fix="use target='cpu'")
+    if device not in (None, "cpu"):
+        raise InvalidOptionError(f"code for target '{chosen}' does not run on device '{device}'", fix="device='cpu'")
+    return chosen
+
+
+def _road(pipeline: str | Pipeline | None, target: Target, options: Mapping[str, Any] | None) -> Pipeline:
+    if isinstance(pipeline, Pipeline):
+        if options:
+            raise InvalidOptionError("options are for a pipeline given by name", fix="set them on its passes")
+        return pipeline
+    return Pipeline.named(pipeline or "default", **{"target": str(target), **(options or {})})
+
+
+def _read(program: Any, example_inputs: Sequence[Any] | None) -> Module:
+    module = read_program(program, example_inputs)
+    if module.signature is None and module.stage in (None, Stage.GRAPH):
+        module = replace(module, signature=signature_of(module.operation))
+    mark_arguments(module)
+    return module
+
+
+def _with_signature(module: Module) -> Module:
+    """Give a program that came without one its signature, where its types tell it."""
+    if module.signature is None and module.stage is Stage.KERNELS:
+        return replace(module, signature=signature_of(module.operation))
+    return module
+
+
+def _beyond(road: Pipeline, stage: Stage | None) -> Pipeline:
+    """Return what is left of a pipeline for a module that is at the end of ``stage`` already."""
+    names = [getattr(step, "name", "") for step in road.steps]
+    if stage is None or stage.verifier not in names:
+        return road
+    return Pipeline(*road.steps[names.index(stage.verifier) :])
+
+
+def _split(road: Pipeline, target: Target) -> tuple[Pipeline, Pipeline]:
+    """Return the part on the whole program, and the part on each kernel."""
+    *steps, last = road.steps
+    if isinstance(last, Nested) and last.anchor == "builtin.module":
+        return Pipeline(*steps), Pipeline(*last.steps)
+    return road, Pipeline.named("cpu-kernel", target=str(target))
+
+
+def _checks(check: str | None, module: Module) -> list[Any]:
+    if check is None:
+        return []
+    raise InvalidOptionError(f"unknown check '{check}'", fix="use check='each-pass'")
+
+
+def _jobs(module: Module) -> list[KernelJob]:
+    """Return the kernels as the workers want them."""
+    jobs = []
+    with module.context, ir.Location.unknown():
+        for name, kernel in kernel_modules(module.operation).items():
+            copy = kernel.clone(ip=False)
+            copy.attributes[STAGE_ATTRIBUTE] = ir.StringAttr.get(Stage.KERNELS.label)
+            symbol = ir.StringAttr.get(_KERNEL_NAME)
+            copy.attributes["sym_name"] = symbol
+            copy.regions[0].blocks[0].operations[0].operation.attributes["sym_name"] = symbol
+            jobs.append(KernelJob(name, Module(copy).bytecode(), str(copy.get_asm()).encode()))
+    return jobs
+
+
+def _user_modules(pipeline: Pipeline) -> list[str]:
+    """Return the names of the modules outside stepwell that define passes of a pipeline, for the workers to import."""
+    from stepwell.passes.registry import find_pass
+
+    classes = [find_pass(name) for name in pipeline.pass_names]
+    names = [cls.__module__ for cls in classes if cls is not None]
+    return sorted({name for name in names if not name.startswith("stepwell.")})

@@ -1,0 +1,149 @@
+"""Whatever the driver accepts as a program, as a Module."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from stepwell.dialects.context import make_context
+from stepwell.dialects.graph.types import meta_of
+from stepwell.support.bindings import ir
+from stepwell.support.errors import InvalidInputFileError, InvalidOptionError
+from stepwell.support.module import Module
+from stepwell.support.signature import ArgumentSpec, ResultSpec, Signature, SymbolSpec
+from stepwell.support.structure import Structure
+
+
+def read_program(program: Any, example_inputs: Sequence[Any] | None = None) -> Module:
+    """Return a program as a module that may be changed.
+
+    Args:
+        program: an ``ExportedProgram``, an ``nn.Module`` with ``example_inputs``, a ``Module``, which is copied, or the
+            path of a ``.pt2`` or ``.mlir`` file.
+        example_inputs: arguments to export an ``nn.Module`` with.
+
+    Raises:
+        InvalidOptionError: it is none of these, or the example inputs are missing or too much.
+        InvalidInputFileError: the file cannot be read.
+        ImportProgramError: the exported program cannot be imported.
+    """
+    is_network = not isinstance(program, Module | str | Path) and hasattr(program, "state_dict") and callable(program)
+    # An ExportedProgram has a state_dict too, and refuses to be called.
+    if is_network and not hasattr(program, "graph_signature"):
+        return _export(program, example_inputs)
+    if example_inputs is not None:
+        raise InvalidOptionError("example_inputs are for an nn.Module; an exported program has its own")
+    if isinstance(program, Module):
+        return program.clone()
+    if isinstance(program, str | Path):
+        return _read_file(Path(program))
+    if hasattr(program, "graph_signature"):
+        from stepwell.frontends.torch.program import from_exported_program
+
+        return from_exported_program(program)
+    raise InvalidOptionError(
+        f"cannot compile a value of type '{type(program).__name__}'",
+        fix="pass an ExportedProgram, an nn.Module with example_inputs, a Module, or a path to .pt2 or .mlir",
+    )
+
+
+def _export(network: Any, example_inputs: Sequence[Any] | None) -> Module:
+    if example_inputs is None:
+        raise InvalidOptionError(
+            f"an nn.Module ('{type(network).__name__}') can only be compiled with example_inputs",
+            fix="pass example_inputs=(...), or torch.export.export(model, (...))",
+        )
+    import torch
+
+    from stepwell.frontends.torch.program import from_exported_program
+
+    return from_exported_program(torch.export.export(network, tuple(example_inputs)))
+
+
+def _read_file(path: Path) -> Module:
+    if path.suffix == ".pt2":
+        from stepwell.frontends.torch.program import from_exported_program
+
+        return from_exported_program(path)
+    if path.suffix not in (".mlir", ".mlirbc"):
+        raise InvalidInputFileError(
+            f"'{path}' is no program file: its name must end in .pt2, .mlir or .mlirbc",
+            fix="stepwell.load reads artifacts (.swx)",
+        )
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise InvalidInputFileError(f"'{path}' cannot be read: {error.strerror or error}") from error
+    with make_context() as context, ir.Location.unknown():
+        try:
+            return Module(ir.Module.parse(data, context).operation)
+        except ir.MLIRError as error:
+            raise InvalidInputFileError(f"'{path}' cannot be parsed:\n{error}") from error
+
+
+def main_function(module: Any) -> Any:
+    """Return ``func.func @main`` of a module's operation; raises InvalidInputFileError."""
+    for op in module.regions[0].blocks[0].operations:
+        if op.operation.name == "func.func" and op.operation.attributes["sym_name"].value == "main":
+            return op.operation
+    raise InvalidInputFileError("the module has no function @main")
+
+
+def signature_of(module: Any) -> Signature:
+    """Return the signature of a program that came as plain MLIR, whose caller passes every argument by position.
+
+    Args:
+        module: an operation whose ``@main`` has the names of its sizes in its types, as at stages ``graph`` and
+            ``kernels``.
+    """
+    function = main_function(module)
+    block = function.regions[0].blocks[0]
+    names = [attributes.get("stepwell.name") for attributes in argument_attributes(function)]
+    metas = [meta_of(argument) for argument in block.arguments]
+    arguments = tuple(
+        ArgumentSpec(name.value if name is not None else f"arg{number}", "user", meta.dtype, meta.shape)
+        for number, (name, meta) in enumerate(zip(names, metas, strict=True))
+    )
+    results = tuple(
+        ResultSpec("user", "", meta.dtype, meta.shape)
+        for meta in (meta_of(value) for value in list(block.operations)[-1].operands)
+    )
+    symbols: dict[str, SymbolSpec] = {}
+    for number, meta in enumerate(metas):
+        for dim, size in enumerate(meta.shape):
+            if not size.is_constant and str(size).isidentifier():
+                symbols.setdefault(str(size), SymbolSpec(str(size), number, dim))
+    positional = Structure("tuple", tuple(Structure.leaf(number) for number in range(len(arguments))))
+    inputs = Structure("tuple", (positional, Structure("dict")))
+    leaves = tuple(Structure.leaf(number) for number in range(len(results)))
+    outputs = leaves[0] if len(leaves) == 1 else Structure("tuple", leaves)
+    return Signature(arguments, results, inputs, outputs, tuple(symbols.values()))
+
+
+def argument_attributes(function: Any) -> list[Mapping[str, Any]]:
+    """Return the attributes of each argument of a function."""
+    count = len(function.regions[0].blocks[0].arguments)
+    if "arg_attrs" not in function.attributes:
+        return [{} for _ in range(count)]
+    return [{named.name: named.attr for named in entry} for entry in function.attributes["arg_attrs"]]
+
+
+def mark_arguments(module: Module) -> None:
+    """Note on main's arguments which are the same at every call, as ``form-kernels`` wants to know.
+
+    What the caller passes is the user's, whatever it was in the exported program; a buffer that the program changes is
+    marked so.
+    """
+    function = main_function(module.operation)
+    signature = module.signature
+    passed = None if signature is None else {number for number, _ in signature.inputs.paths()}
+    changed = set() if signature is None else {result.target for result in signature.results if result.target}
+    with module.context:
+        entries = []
+        for number, attributes in enumerate(argument_attributes(function)):
+            entry = dict(attributes)
+            if passed is None or number in passed:
+                entry["stepwell.kind"] = ir.StringAttr.get("user")
+            elif signature is not None and signature.arguments[number].name in changed:
+                entry["stepwell.mutated"] = ir.UnitAttr.get()
+            entries.append(ir.DictAttr.get(entry))
+        function.attributes["arg_attrs"] = ir.ArrayAttr.get(entries)

@@ -1,0 +1,1 @@
+"""Where the host's tensors live: the parts of ``plan-buffers``."""
