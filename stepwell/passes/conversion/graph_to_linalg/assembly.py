@@ -13,10 +13,18 @@ from stepwell.dialects.graph.assembly import (
 from stepwell.dialects.graph.base import sizes_of
 from stepwell.dialects.graph.sizes import integer_of, size_of
 from stepwell.dialects.graph.types import Shape
-from stepwell.passes.conversion.graph_to_linalg.lowering import Builder, Tensor, element_type, lowers, result_meta
+from stepwell.passes.conversion.graph_to_linalg.lowering import (
+    Builder,
+    Tensor,
+    constant,
+    element_type,
+    lowers,
+    result_meta,
+)
 from stepwell.passes.conversion.graph_to_linalg.rearrange import (
     ZERO,
     computed,
+    empty,
     extract_guarded,
     has_no_elements,
     index_constant,
@@ -40,15 +48,18 @@ def lower_cat(build: Builder, op: Any, tensors: list[Tensor]) -> Tensor:
 @lowers(ConstantPadOp)
 def lower_constant_pad(build: Builder, op: Any, operand: Tensor) -> Tensor:
     meta, pads = result_meta(op), sizes_of(op.pads)
+    if has_no_elements(meta.shape):
+        return empty(build, meta)
+    kind, value = element_type(meta.dtype), op.value.value
     cropped = _crop(build, operand, pads)
+    if has_no_elements(cropped.meta.shape):
+        return Tensor(build.filled(meta.shape, kind, value), meta)
     low, high = ([Expr.max(pad, 0) for pad in pads[first::2]] for first in (0, 1))
     if all(pad == ZERO for pad in (*low, *high)):
         return cropped
     low_values, low_numbers = split_static(build, low)
     high_values, high_numbers = split_static(build, high)
-    kind = element_type(meta.dtype)
-    value = op.value.value
-    scalar = arith.constant(kind, float(value) if meta.dtype.is_float else int(value))
+    scalar = constant(value, kind)
     padded = tensor.PadOp(build.type_of(meta), cropped.value, low_values, high_values, low_numbers, high_numbers)
     index = ir.IndexType.get()
     block = padded.region.blocks.append(*[index] * meta.rank, arg_locs=[ir.Location.unknown()] * meta.rank)

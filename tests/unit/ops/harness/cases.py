@@ -25,7 +25,7 @@ class Case:
         function: computes with torch ops.
         inputs: example tensors.
         dynamic: per number of an input, the dimensions that are symbolic.  Symbolic sizes that are equal in the
-            examples and share a name are one size.
+            examples and share a name are one size; ``n>=4`` gives the least size too.
         others: more tensors to call the compiled program with; only symbolic sizes may differ from ``inputs``.
     """
 
@@ -90,11 +90,17 @@ def _dynamic_shapes(cases: Sequence[Case]) -> Any:
     shapes: list[Any] = []
     for number, case in enumerate(cases):
         names = {name for dims in case.dynamic.values() for name in dims.values()}
-        sizes = {name: torch.export.Dim(f"{name}_{number}") for name in names}
+        sizes = {name: _size(name, number) for name in names}
         for position in range(len(case.inputs)):
             dims = case.dynamic.get(position)
             shapes.append({dim: sizes[name] for dim, name in dims.items()} if dims else None)
     return {"inputs": tuple(shapes)}
+
+
+def _size(name: str, number: int) -> Any:
+    """Return the symbolic size of a name such as ``n``, or ``n>=4`` where the function needs a least size."""
+    label, _, least = name.partition(">=")
+    return torch.export.Dim(f"{label}_{number}", min=int(least)) if least else torch.export.Dim(f"{label}_{number}")
 
 
 def _arguments(module: Module, inputs: Sequence[Sequence[torch.Tensor]]) -> list[np.ndarray]:

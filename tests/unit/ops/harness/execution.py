@@ -6,15 +6,18 @@ from typing import Any
 import numpy as np
 
 from stepwell.passes.conversion.convert_graph_to_linalg import ConvertGraphToLinalgPass
+from stepwell.passes.transforms.expand_copies import ExpandCopiesPass
 from stepwell.passes.transforms.expand_math import ExpandMathPass
 from stepwell.passes.transforms.expand_narrow_floats import ExpandNarrowFloatsPass
+from stepwell.passes.transforms.widen_bools import WidenBoolsPass
 from stepwell.support.bindings import ExecutionEngine, PassManager, func, ir
 from stepwell.support.module import Module
 
-_TO_LOOPS = (
+_TO_BUFFERS = (
     "builtin.module(canonicalize,one-shot-bufferize{bufferize-function-boundaries=1 "
-    "function-boundary-type-conversion=identity-layout-map},convert-linalg-to-loops,convert-scf-to-cf)"
+    "function-boundary-type-conversion=identity-layout-map})"
 )
+_TO_LOOPS = "builtin.module(convert-linalg-to-loops,convert-scf-to-cf)"
 _TO_LLVM = (
     "builtin.module(expand-strided-metadata,lower-affine,arith-expand,convert-arith-to-llvm,convert-math-to-llvm,"
     "finalize-memref-to-llvm,convert-cf-to-llvm,convert-func-to-llvm,reconcile-unrealized-casts)"
@@ -41,7 +44,10 @@ def _compile(operation: Any) -> Any:
     assert operation.verify()
     main = next(op for op in operation.regions[0].blocks[0].operations if isinstance(op, func.FuncOp))
     main.attributes["llvm.emit_c_interface"] = ir.UnitAttr.get()
+    PassManager.parse(_TO_BUFFERS).run(operation)
+    ExpandCopiesPass().apply(operation)
     PassManager.parse(_TO_LOOPS).run(operation)
+    WidenBoolsPass().apply(operation)
     ExpandMathPass().apply(operation)
     ExpandNarrowFloatsPass().apply(operation)
     PassManager.parse(_TO_LLVM).run(operation)
