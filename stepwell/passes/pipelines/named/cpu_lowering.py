@@ -47,6 +47,7 @@ class CpuLoweringPipeline(NamedPipeline):
             "convert-func-to-llvm{use-bare-ptr-memref-call-conv=true}",
             "convert-math-to-llvm,convert-arith-to-llvm,convert-index-to-llvm,convert-cf-to-llvm,convert-ub-to-llvm",
             "reconcile-unrealized-casts",
+            "cpu-unmask-narrow-floats",
             # Launch functions are declarations until the functions they call have LLVM's types.
             "cpu-lower-launches",
             "canonicalize,cse",
