@@ -1,5 +1,6 @@
 """Torch's type promotion, and the shared way to build a pointwise op from promoted operands."""
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -27,21 +28,32 @@ def promoted_dtype(*arguments: Any, to_float: bool = False) -> DType:
 
 
 def is_exact(value: Any, dtype: DType) -> bool:
-    """Return whether ``dtype`` holds a number exactly; anything that is not a float counts as exact."""
-    if not isinstance(value, float) or value != value:
+    """Return whether ``dtype`` holds a number exactly; anything that is not a number counts as exact."""
+    if not isinstance(value, bool | int | float) or value != value:
         return True
     return float(torch.tensor(value, dtype=torch.float64).to(getattr(torch, dtype.label))) == value
+
+
+def working_dtype(dtype: DType, *scalars: Any) -> DType:
+    """Return the dtype to compute in: torch does not round a scalar to a 16-bit dtype before it computes."""
+    inexact = dtype in _ROUNDED and not all(is_exact(scalar, dtype) for scalar in scalars)
+    return DType.FLOAT32 if inexact else dtype
 
 
 def emit_pointwise(
     importer: Importer, op: type[GraphOperation], *arguments: Any, dtype: DType, **attributes: Any
 ) -> Value:
-    """Build a pointwise op whose operands and result have ``dtype``.
-
-    Torch does not round a scalar to a 16-bit dtype before it computes, so with an inexact one the op is computed in
-    float32 and its result rounded.
-    """
-    exact = dtype not in _ROUNDED or all(is_exact(argument, dtype) for argument in arguments)
-    work = dtype if exact else DType.FLOAT32
-    operands = [importer.operand(argument, work) for argument in arguments]
+    """Build a pointwise op whose operands and result have ``dtype``."""
+    work = working_dtype(dtype, *arguments)
+    operands = [None if argument is None else importer.operand(argument, work) for argument in arguments]
     return importer.convert(importer.emit(op, *operands, **attributes), dtype)
+
+
+def pointwise_converter(op: type[GraphOperation], *, to_float: bool = False) -> Callable[..., Value]:
+    """Return a converter of torch ops whose tensors and numbers are exactly the operands of ``op``."""
+
+    def convert(importer: Importer, node: Any, *arguments: Any) -> Value:
+        dtype = promoted_dtype(*node.args, to_float=to_float)
+        return emit_pointwise(importer, op, *arguments, dtype=dtype)
+
+    return convert

@@ -1,26 +1,88 @@
-"""Elementwise ops."""
+"""Elementwise functions of one operand, casts and copies."""
 
 from typing import Any
 
-from stepwell.dialects.graph.elementwise import AddOp, MulOp, ReluOp
+from stepwell.dialects.graph import unary as ops
+from stepwell.dialects.graph.binary import SubOp
+from stepwell.dialects.graph.elementwise import ReluOp
+from stepwell.dialects.graph.types import meta_of
 from stepwell.frontends.torch.importer import Importer, Value
-from stepwell.frontends.torch.promotion import emit_pointwise, promoted_dtype
+from stepwell.frontends.torch.promotion import pointwise_converter
 from stepwell.frontends.torch.registry import converts
+from stepwell.support.dtypes import DType
+
+# Ops that keep the dtype.
+_SAME_DTYPE = {
+    "abs": ops.AbsOp,
+    "neg": ops.NegOp,
+    "bitwise_not": ops.BitwiseNotOp,
+    "relu": ReluOp,
+}
+
+# Ops that turn integers into floats first.
+_TO_FLOAT = {
+    "exp": ops.ExpOp,
+    "exp2": ops.Exp2Op,
+    "expm1": ops.Expm1Op,
+    "log": ops.LogOp,
+    "log2": ops.Log2Op,
+    "log10": ops.Log10Op,
+    "log1p": ops.Log1pOp,
+    "sqrt": ops.SqrtOp,
+    "rsqrt": ops.RsqrtOp,
+    "reciprocal": ops.ReciprocalOp,
+    "sin": ops.SinOp,
+    "cos": ops.CosOp,
+    "tan": ops.TanOp,
+    "asin": ops.AsinOp,
+    "acos": ops.AcosOp,
+    "atan": ops.AtanOp,
+    "sinh": ops.SinhOp,
+    "cosh": ops.CoshOp,
+    "tanh": ops.TanhOp,
+    "asinh": ops.AsinhOp,
+    "acosh": ops.AcoshOp,
+    "atanh": ops.AtanhOp,
+    "erf": ops.ErfOp,
+    "erfc": ops.ErfcOp,
+    "sigmoid": ops.SigmoidOp,
+}
+
+# Ops that leave integers as they are.
+_ROUNDING = {
+    "aten.floor.default": ops.FloorOp,
+    "aten.ceil.default": ops.CeilOp,
+    "aten.trunc.default": ops.TruncOp,
+    "aten.round.default": ops.RoundOp,
+}
+
+for _name, _op in _SAME_DTYPE.items():
+    converts(f"aten.{_name}.default")(pointwise_converter(_op))
+for _name, _op in _TO_FLOAT.items():
+    converts(f"aten.{_name}.default")(pointwise_converter(_op, to_float=True))
 
 
-@converts("aten.add.Tensor", "aten.add.Scalar")
-def convert_add(importer: Importer, node: Any, lhs: Any, rhs: Any, alpha: Any = 1) -> Value:
-    dtype = promoted_dtype(*node.args[:2])
-    if alpha != 1:
-        rhs = emit_pointwise(importer, MulOp, rhs, alpha, dtype=dtype)
-    return emit_pointwise(importer, AddOp, lhs, rhs, dtype=dtype)
+@converts(*_ROUNDING)
+def convert_rounding(importer: Importer, node: Any, operand: Value) -> Value:
+    return importer.emit(_ROUNDING[str(node.target)], operand) if meta_of(operand).dtype.is_float else operand
 
 
-@converts("aten.mul.Tensor", "aten.mul.Scalar")
-def convert_mul(importer: Importer, node: Any, lhs: Any, rhs: Any) -> Value:
-    return emit_pointwise(importer, MulOp, lhs, rhs, dtype=promoted_dtype(*node.args[:2]))
+@converts("aten.round.decimals")
+def convert_round_decimals(importer: Importer, node: Any, operand: Value, *, decimals: int) -> Value:
+    return importer.emit(ops.RoundOp, operand, decimals=decimals) if meta_of(operand).dtype.is_float else operand
 
 
-@converts("aten.relu.default")
-def convert_relu(importer: Importer, node: Any, operand: Value) -> Value:
-    return importer.emit(ReluOp, operand)
+@converts("aten.frac.default")
+def convert_frac(importer: Importer, node: Any, operand: Value) -> Value:
+    return importer.emit(SubOp, operand, importer.emit(ops.TruncOp, operand))
+
+
+@converts("aten.sign.default", "aten.sgn.default")
+def convert_sign(importer: Importer, node: Any, operand: Value) -> Value:
+    # The sign of True is True.
+    return operand if meta_of(operand).dtype is DType.BOOL else importer.emit(ops.SignOp, operand)
+
+
+@converts("aten._to_copy.default")
+def convert_to_copy(importer: Importer, node: Any, operand: Value, **_: Any) -> Value:
+    return importer.convert(operand, importer.meta(node).dtype)

@@ -3,6 +3,7 @@
 # k counts roundings of the dtype that a compiled op may add to what eager torch does.
 ROUNDINGS = {
     "elementwise": 4,
+    "activation": 8,
     "creation": 2,
     "shape": 0,
     "indexing": 2,
