@@ -22,7 +22,7 @@ class Buffer:
 
     Attributes:
         memref: the flat memref.
-        element: the tensor's element type (i1 for bool, whose memory is i8).
+        element: the tensor's element type; ``memory_type`` is what the memref holds.
         shape: its sizes.
         constant: True where nobody writes it while the kernel runs.
     """
@@ -119,10 +119,14 @@ class OpenKernel:
         if op is None or op.name != "arith.constant":
             raise Refusal("a tensor that is no argument and no constant is read as memory")
         element = value.type.element_type
-        memory = memory_type(element)
-        make = ir.FloatAttr.get if isinstance(op.attributes["value"], ir.DenseFPElementsAttr) else ir.IntegerAttr.get
-        numbers = [make(memory, number) for number in op.attributes["value"]]
-        type_ = ir.MemRefType.get([len(numbers)], memory)
+        initial = op.attributes["value"]
+        if is_bool(element):
+            i8 = ir.IntegerType.get_signless(8)
+            bytes_ = [ir.IntegerAttr.get(i8, int(bit)) for bit in initial]
+            initial = ir.DenseElementsAttr.get(bytes_, type=ir.RankedTensorType.get(value.type.shape, i8))
+        elif memory_type(element) != element:
+            raise Refusal(f"constants of several {element} values are not supported")
+        type_ = ir.MemRefType.get(value.type.shape, initial.type.element_type)
         name = f"{self.kernel.name}.constant{len(self.globals)}"
         made = ir.Operation.create(
             "memref.global",
@@ -130,9 +134,7 @@ class OpenKernel:
                 "sym_name": ir.StringAttr.get(name),
                 "sym_visibility": ir.StringAttr.get("private"),
                 "type": ir.TypeAttr.get(type_),
-                "initial_value": ir.DenseElementsAttr.get(
-                    numbers, type=ir.RankedTensorType.get([len(numbers)], memory)
-                ),
+                "initial_value": initial,
                 "constant": ir.UnitAttr.get(),
             },
             ip=ir.InsertionPoint(self.function),
@@ -140,7 +142,7 @@ class OpenKernel:
         self.globals.append(made)
         # Made inside the parallel loop, which captures arguments only.
         memref = self.code.read_op("memref.get_global", (), type_, {"name": ir.FlatSymbolRefAttr.get(name)})
-        return Buffer(memref, element, shape)
+        return Buffer(flatten(self.code, memref, product(shape), inside=True), element, shape)
 
     def close(self, schedule: str, reasons: tuple[str, ...] = ()) -> None:
         """End the function, record what the host needs to know about it, and put it in the kernel's place."""
@@ -162,8 +164,14 @@ class OpenKernel:
 
 
 def memory_type(element: Any) -> Any:
-    """Return the type of an element in memory."""
-    return ir.IntegerType.get_signless(8) if is_bool(element) else element
+    """Return the type of an element in memory.
+
+    A bool is a byte.  A bfloat16 is loaded and stored as an integer: LLVM takes masked access apart on AVX2, and has
+    no instructions for single bfloat16 values there.
+    """
+    if is_bool(element):
+        return ir.IntegerType.get_signless(8)
+    return ir.IntegerType.get_signless(16) if isinstance(element, ir.BF16Type) else element
 
 
 def is_bool(element: Any) -> bool:

@@ -16,7 +16,11 @@ _WIDEST_STRIDE = 2
 def load(code: Code, buffer: Buffer, position: Expr) -> Any:
     """Return the element at ``position``: a scalar where all lanes share it, else a vector; masked lanes are zero."""
     value = _load(code, buffer, position)
-    return _to_bool(code, value) if is_bool(buffer.element) else value
+    if is_bool(buffer.element):
+        return _to_bool(code, value)
+    if memory_type(buffer.element) != buffer.element:
+        return code.pointwise("arith.bitcast", (value,), buffer.element)
+    return value
 
 
 def _load(code: Code, buffer: Buffer, position: Expr) -> Any:
@@ -91,6 +95,8 @@ def store(code: Code, buffer: Buffer, position: Expr, value: Any) -> None:
     """Store ``value`` at ``position``; where lanes share the position, the scalar ``value`` is stored once."""
     if is_bool(buffer.element):
         value = code.pointwise("arith.extui", (value,), ir.IntegerType.get_signless(8))
+    elif memory_type(buffer.element) != buffer.element:
+        value = code.pointwise("arith.bitcast", (value,), memory_type(buffer.element))
     base, offset = code.varying(position)
     if offset == ZERO:
         code.effect("memref.store", (value, buffer.memref, code.index(base)))
