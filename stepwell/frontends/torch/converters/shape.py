@@ -69,6 +69,26 @@ def convert_unsqueeze(importer: Importer, node: Any, operand: Value, dim: int) -
     return reshape(importer, operand, [*shape[:place], ONE, *shape[place:]])
 
 
+@converts(
+    "aten.alias.default",
+    "aten.clone.default",
+    "aten.contiguous.default",
+    "aten.detach.default",
+    "aten.lift_fresh.default",
+    "aten.lift_fresh_copy.default",
+)
+def convert_identity(importer: Importer, node: Any, operand: Value, **options: Any) -> Value:
+    """Tensors are values: a copy is the tensor itself, whatever its memory format."""
+    return operand
+
+
+@converts("aten.copy.default")
+def convert_copy(importer: Importer, node: Any, operand: Value, src: Value, non_blocking: bool = False) -> Value:
+    """What ``operand`` holds after ``copy_``: the source, in the operand's shape and dtype."""
+    meta = meta_of(operand)
+    return expand(importer, importer.convert(src, meta.dtype), meta.shape)
+
+
 # -- permutations and repetition -----------------------------------------------------------------------------------
 
 
