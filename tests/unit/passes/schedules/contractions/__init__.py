@@ -1,0 +1,1 @@
+"""Contraction kernels as text, and what they must compute."""
