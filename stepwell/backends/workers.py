@@ -3,6 +3,7 @@
 import atexit
 import contextlib
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import Any
 
+from stepwell.passes.pipelines.failures import DIRECTORY_VARIABLE
 from stepwell.support import messages
 from stepwell.support.errors import WorkerError
 from stepwell.worker import error_from_json
@@ -109,6 +111,20 @@ def _death(status: int, words: str) -> str:
     return f"{text}:\n{words}" if words else text
 
 
+def _write_reproducer(name: str, bytecode: bytes, pipeline: str) -> str:
+    """Keep the kernel that ended two workers; return the command that repeats it, or ""."""
+    directory = os.environ.get(DIRECTORY_VARIABLE, tempfile.gettempdir())
+    if not directory:
+        return ""
+    try:
+        descriptor, path = tempfile.mkstemp(prefix=f"stepwell-{name}-", suffix=".mlirbc", dir=directory)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(bytecode)
+    except OSError as error:
+        return f"no reproducer was written: {error}"
+    return f"this repeats it: stepwell-opt --pass-pipeline={shlex.quote(pipeline)} {shlex.quote(path)}"
+
+
 class WorkerPool:
     """Long-lived workers, started as they are needed; safe to use from several threads.
 
@@ -165,7 +181,7 @@ class WorkerPool:
             return answer["info"], body
         raise WorkerError(
             f"the worker that compiled kernel '{name}' failed twice: {failure.message}",
-            fix="report this with the kernel's IR; keep=... or STEPWELL_DUMP=kernels writes it",
+            fix=_write_reproducer(name, bytecode, pipeline),
         )
 
     def processes(self) -> list[int]:

@@ -9,6 +9,7 @@ from stepwell.runtime.plan import Plan
 from stepwell.runtime.report import Report, explain, make_report
 from stepwell.runtime.session import Session
 from stepwell.support.errors import ArgumentError, InvalidOptionError, StepwellError
+from stepwell.support.signature import Signature
 from stepwell.support.target import Target
 
 
@@ -63,6 +64,11 @@ class Executable:
         self.session = Session(plan, code, constants, copy=copy)
         self._times: list[tuple[int, float]] = []
         self._sizes: Mapping[str, int] = {}
+
+    @property
+    def signature(self) -> Signature:
+        """What the program takes and gives."""
+        return self.plan.signature
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Run the program.

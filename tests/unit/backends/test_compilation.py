@@ -198,10 +198,19 @@ def misbehave(module: str, how: str, **limits: Any) -> bytes:
     return code
 
 
-def test_dead_workers_are_errors(misbehaving: str) -> None:
+def test_dead_workers_are_errors(misbehaving: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     start = r"the worker that compiled kernel 'k0' failed twice: it "
-    with pytest.raises(WorkerError, match=start + r"was killed by SIGABRT:\n(.|\n)*Assertion `sizes fit' failed"):
+    monkeypatch.setenv("STEPWELL_REPRODUCERS", str(tmp_path))
+    with pytest.raises(
+        WorkerError, match=start + r"was killed by SIGABRT:\n(.|\n)*Assertion `sizes fit' failed"
+    ) as died:
         misbehave(misbehaving, "abort")
+    (kept,) = tmp_path.glob("stepwell-k0-*.mlirbc")
+    assert kept.read_bytes() == kernel()
+    assert (
+        died.value.fix
+        == f"this repeats it: stepwell-opt --pass-pipeline='builtin.module(misbehave{{how=abort}})' {kept}"
+    )
     with pytest.raises(WorkerError, match=start + "was killed by SIGKILL"):
         misbehave(misbehaving, "kill")
     with pytest.raises(WorkerError, match=start + r"ran longer than 2 s"):
