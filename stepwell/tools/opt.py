@@ -41,7 +41,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _run(arguments: Sequence[str]) -> int:
     line = parse_command_line(PROGRAM, arguments, FLAGS, _is_pass, _pass_names)
     for module in line.load_pass_plugin:
-        importlib.import_module(module)
+        try:
+            importlib.import_module(module)
+        except ModuleNotFoundError as error:
+            raise UsageError(f"{PROGRAM}: cannot import '{module}': {error}") from error
     if line.help or line.list_passes:
         from stepwell.tools.pass_list import pass_list
 

@@ -13,10 +13,10 @@ from stepwell.tools.command_line import CommandLine
 __all__ = ["dump_pipeline", "pipeline_of", "print_filter"]
 
 
-def pipeline_of(line: CommandLine) -> Pipeline:
-    """Return the pipeline that a command line asks for, by text or by flags in order.
+def pipeline_of(line: CommandLine, root: str = MODULE) -> Pipeline:
+    """Return the pipeline that a command line asks for, by text or by flags in order on an op of kind ``root``.
 
-    A pass that is named as a flag and runs on another op than a module is nested on it, as mlir-opt does.
+    A pass that is named as a flag and runs on another kind of op is nested on it, as mlir-opt does.
     """
     if line.pass_pipeline is not None:
         if line.passes:
@@ -26,8 +26,8 @@ def pipeline_of(line: CommandLine) -> Pipeline:
     for name, options in line.passes:
         for step in steps_from([f"{name}{{{options}}}" if options else name]):
             anchor = step.info.anchor if isinstance(step, NativePass) else ""
-            steps.append(Nested(anchor, (step,)) if anchor not in ("", MODULE) else step)
-    return Pipeline(*steps)
+            steps.append(Nested(anchor, (step,)) if anchor not in ("", root) else step)
+    return Pipeline(*steps, anchor=root)
 
 
 def print_filter(names: Sequence[str]) -> frozenset[str]:

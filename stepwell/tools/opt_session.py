@@ -5,6 +5,7 @@ import sys
 import traceback
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from io import BytesIO
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -16,10 +17,11 @@ from stepwell.passes.pipelines.printing import AsmFlags, PrintIR
 from stepwell.passes.pipelines.reproducer import Reproducer, read_reproducer
 from stepwell.passes.pipelines.runner import run
 from stepwell.passes.pipelines.statistics import Statistics
+from stepwell.passes.pipelines.steps import ANY, MODULE
 from stepwell.passes.pipelines.timing import Timing
 from stepwell.passes.registry import native_dialects
 from stepwell.support.bindings import ir, irdl
-from stepwell.support.errors import PassFailure, StepwellError
+from stepwell.support.errors import InvalidInputFileError, PassFailure, StepwellError
 from stepwell.tools.command_line import CommandLine
 from stepwell.tools.diagnostic_printer import DiagnosticPrinter, source_message
 from stepwell.tools.expected_diagnostics import ExpectedDiagnostics
@@ -103,7 +105,7 @@ class Session:
         context.emit_error_diagnostics = True
         with context, ir.Location.unknown():
             if line.irdl_file:
-                irdl.load_dialects(ir.Module.parseFile(line.irdl_file))
+                _load_irdl(line.irdl_file)
             if line.verify_diagnostics is None:
                 handler: Any = DiagnosticPrinter(
                     chunk.source,
@@ -177,15 +179,24 @@ class Session:
 
     def _run_pipeline(self, operation: Any, instruments: list[Instrument]) -> bool:
         line = self.line
+        pipeline = self.pipeline
+        if line.passes and operation.name != MODULE:
+            # Passes named as flags run on whatever the input is.
+            pipeline = pipeline_of(line, operation.name)
+        if pipeline.anchor not in (operation.name, ANY) and pipeline.steps:
+            operation.location.emit_error(f"can't run '{pipeline.anchor}' pass manager on '{operation.name}' op")
+            return False
         if line.dump_pass_pipeline:
-            sys.stderr.write(dump_pipeline(self.pipeline))
-        reproducer = Reproducer(str(self.pipeline), self.verify_each, not self.threading)
+            sys.stderr.write(dump_pipeline(pipeline))
+        if not pipeline.steps:
+            return True
+        reproducer = Reproducer(str(pipeline), self.verify_each, not self.threading)
         whole = str(operation.get_asm()) if line.mlir_pass_pipeline_crash_reproducer else ""
         if line.mlir_generate_reproducer:
             write_reproducer(line.mlir_generate_reproducer, reproducer, str(operation.get_asm()))
         try:
             run(
-                self.pipeline,
+                pipeline,
                 operation,
                 instruments=instruments,
                 verify_each=self.verify_each,
@@ -227,16 +238,31 @@ class Session:
         output.write(asm_flags(line).text(operation).encode(errors="surrogateescape") + b"\n")
 
 
+def _load_irdl(path: str) -> None:
+    try:
+        irdl.load_dialects(ir.Module.parseFile(path))
+    except (ir.MLIRError, ValueError) as error:
+        raise InvalidInputFileError(f"cannot load the IRDL file '{path}'") from error
+
+
 def _survives_round_trip(operation: Any) -> bool:
     """Whether the IR is the same after printing and parsing it as text, and as bytecode."""
-    text = str(operation.get_asm(print_generic_op_form=True, enable_debug_info=True))
-    custom = str(operation.get_asm(enable_debug_info=True))
-    try:
-        again = ir.Operation.parse(custom).operation
-    except ir.MLIRError:
-        operation.location.emit_error("failed to parse the IR that was printed")
-        return False
-    if str(again.get_asm(print_generic_op_form=True, enable_debug_info=True)) != text:
-        operation.location.emit_error("roundTrip testing failed: the printed IR parses to another")
-        return False
+    reference = str(operation.get_asm(print_generic_op_form=True))
+    written: dict[str, Any] = {"text": str(operation.get_asm(enable_debug_info=True))}
+    if operation.name == MODULE:
+        # The bindings read bytecode of modules only.
+        bytecode = BytesIO()
+        operation.write_bytecode(bytecode)
+        written["bytecode"] = bytecode.getvalue()
+    for form, content in written.items():
+        try:
+            again = (ir.Module if operation.name == MODULE else ir.Operation).parse(content).operation
+        except ir.MLIRError:
+            operation.location.emit_error(f"round trip through {form} failed: what was written does not parse")
+            return False
+        if str(again.get_asm(print_generic_op_form=True)) != reference:
+            operation.location.emit_error(
+                f"round trip through {form} failed: what was written parses to another module"
+            )
+            return False
     return True

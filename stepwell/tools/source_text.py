@@ -74,14 +74,14 @@ def read_source(path: str) -> SourceText:
 
 
 def split_chunks(source: SourceText, marker: str) -> Iterator[Chunk]:
-    """Yield the parts between the markers, which end their lines; without a marker, the whole."""
+    """Yield the parts between the markers; without a marker, the whole."""
     text = source.text
     if not marker or source.is_bytecode:
         yield Chunk(source, text)
         return
     start = 0
     line, column = 0, 0
-    for match in re.finditer(re.escape(marker) + r"(?=\n)", text):
+    for match in re.finditer(re.escape(marker), text):
         yield Chunk(source, text[start : match.start()], line, column)
         start = match.end()
         line = text.count("\n", 0, start)
@@ -94,7 +94,7 @@ def near_misses(source: SourceText, marker: str) -> Iterator[tuple[int, int]]:
     beginning = marker[:-2]
     if beginning and not source.is_bytecode:
         for number, line in enumerate(source.lines, 1):
-            if beginning in line and not line.endswith(marker):
+            if beginning in line and marker not in line:
                 yield number, line.index(beginning) + len(beginning) + 1
 
 
