@@ -314,7 +314,9 @@ def _escapes(op: Any) -> bool:
             user = use.owner.operation
             if user.name in ("scf.yield", "scf.condition", "scf.for", "scf.while", "cf.br"):
                 return True
-            if _enclosing_forall(user) != forall:
+            around = _enclosing_forall(user)
+            # The bindings do not compare an op with None.
+            if (around is None) != (forall is None) or (around is not None and around != forall):
                 return True
             pending.extend(r for r in user.results if isinstance(r.type, ir.MemRefType))
     return False
