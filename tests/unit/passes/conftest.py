@@ -2,7 +2,6 @@
 
 import ctypes
 import os
-import random
 from collections.abc import Callable
 from typing import Any
 
@@ -62,11 +61,3 @@ class TextKernel:
 def compile_text() -> Callable[..., TextKernel]:
     """Return the class that compiles kernels from text."""
     return TextKernel
-
-
-@pytest.fixture
-def rng() -> np.random.Generator:
-    """Return a generator with a fresh seed, which pytest shows where a test fails."""
-    seed = int(os.environ.get("STEPWELL_TEST_SEED") or random.randrange(1 << 32))
-    print(f"seed {seed}: repeat with STEPWELL_TEST_SEED={seed}")
-    return np.random.default_rng(seed)
