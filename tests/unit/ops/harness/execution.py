@@ -17,9 +17,9 @@ _TO_BUFFERS = (
     "builtin.module(canonicalize,one-shot-bufferize{bufferize-function-boundaries=1 "
     "function-boundary-type-conversion=identity-layout-map})"
 )
-_TO_LOOPS = "builtin.module(convert-linalg-to-loops,convert-scf-to-cf)"
+_TO_LOOPS = "builtin.module(convert-linalg-to-loops)"
 _TO_LLVM = (
-    "builtin.module(expand-strided-metadata,lower-affine,arith-expand,convert-arith-to-llvm,convert-math-to-llvm,"
+    "builtin.module(convert-scf-to-cf,expand-strided-metadata,lower-affine,arith-expand,convert-arith-to-llvm,convert-math-to-llvm,"
     "finalize-memref-to-llvm,convert-cf-to-llvm,convert-func-to-llvm,reconcile-unrealized-casts)"
 )
 
