@@ -3,37 +3,28 @@
 Evaluating expressions costs far more than a launch, so the outcome is kept per set of argument shapes.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
+
+from stepwell.runtime.frames import STATUS_BYTES
+from stepwell.runtime.launcher import argument_position, row
 from stepwell.runtime.plan import Guard, KernelInfo, Launch, Program, SymbolDef, TensorRef
 from stepwell.support.dtypes import DType
 from stepwell.support.errors import ArgumentError
 from stepwell.support.signature import ArgumentSpec, SymbolSpec
 
 Shape = tuple[int, ...]
-Kernel = Callable[..., None]
-# (index into the list of base addresses, byte offset)
-Pointer = tuple[int, int]
 
 
 @dataclass(frozen=True)
-class Step:
-    """One launch.
+class Place:
+    """An address: that of variable base ``base``, plus ``offset``."""
 
-    Attributes:
-        kernel: the machine code, callable with integers.
-        pointers: its tensors.
-        scalars: its i64 arguments.
-        status: byte offset of its status slot.
-        launch: number of the launch in the program.
-    """
-
-    kernel: Kernel
-    pointers: tuple[Pointer, ...]
-    scalars: tuple[int, ...]
-    status: int
-    launch: int
+    base: int
+    offset: int
 
 
 @dataclass(frozen=True)
@@ -43,7 +34,7 @@ class ResultPlace:
     shape: Shape
     dtype: DType
     size: int
-    source: Pointer | None
+    source: Place | None
 
 
 @dataclass(frozen=True)
@@ -54,35 +45,55 @@ class BoundProgram:
         sizes: values of the symbols.
         arena_bytes: size of the arena.
         workspace_per_thread: bytes of scratch memory that the hungriest launch needs for each thread.
-        steps: the launches that have something to write.
         results: the results in order.
+        table: the launcher's rows, with offsets where addresses will be.
+        patches: indices into the table of what an address must be added to.
+        patch_bases: number of the base whose address it is, for each of them.
+        launches: (number, first word, last word exclusive) of the launches that have something to write.
     """
 
     sizes: Mapping[str, int]
     arena_bytes: int
     workspace_per_thread: int
-    steps: tuple[Step, ...]
     results: tuple[ResultPlace, ...]
+    table: NDArray[np.int64]
+    patches: NDArray[np.int64]
+    patch_bases: NDArray[np.int64]
+    launches: tuple[tuple[int, int, int], ...]
 
 
-@dataclass(frozen=True)
 class Bases:
-    """How base addresses are numbered: the arena, then all arguments, all results, all prepared buffers."""
+    """How the addresses that differ from call to call are numbered.
 
-    arguments: int
-    results: int
+    FIXED stands for address 0; then come the frame's ARENA, WORKSPACE and STATUS, the user's arguments, the results.
 
-    def number(self, space: str, index: int) -> int:
-        """Return the number of a buffer."""
+    Args:
+        passed: numbers of the arguments that the user passes.
+        constants: address per argument number; those of ``passed`` are not read.
+        prepared: addresses of what ``prepare`` made.
+    """
+
+    FIXED, ARENA, WORKSPACE, STATUS, FIRST_ARGUMENT = range(5)
+
+    def __init__(self, passed: Sequence[int], constants: Sequence[int], prepared: Sequence[int]) -> None:
+        self._positions = {number: position for position, number in enumerate(passed)}
+        self._constants = constants
+        self._prepared = prepared
+        self._first_result = self.FIRST_ARGUMENT + len(passed)
+
+    def place(self, space: str, index: int, offset: int) -> Place:
+        """Return where byte ``offset`` of a buffer is."""
         match space:
             case "arena":
-                return 0
+                return Place(self.ARENA, offset)
+            case "argument" if index in self._positions:
+                return Place(self.FIRST_ARGUMENT + self._positions[index], offset)
             case "argument":
-                return 1 + index
+                return Place(self.FIXED, self._constants[index] + offset)
             case "result":
-                return 1 + self.arguments + index
+                return Place(self._first_result + index, offset)
             case _:
-                return 1 + self.arguments + self.results + index
+                return Place(self.FIXED, self._prepared[index] + offset)
 
 
 def check_shapes(
@@ -170,65 +181,67 @@ class ProgramBinder:
 
     Args:
         program: what to run.
-        bases: numbering of the base addresses.
-        kernels: the machine code of each kernel, by name and number of arguments.
+        bases: where the buffers are.
+        addresses: address of each kernel.
         infos: what is known of the kernels.
+
+    Attributes:
+        checked: numbers of the launches that can fail; launch ``checked[i]`` has status slot ``i + 1``.
     """
 
     def __init__(
-        self,
-        program: Program,
-        bases: Bases,
-        kernels: Callable[[str, int], Kernel],
-        infos: Mapping[str, KernelInfo],
+        self, program: Program, bases: Bases, addresses: Mapping[str, int], infos: Mapping[str, KernelInfo]
     ) -> None:
         self.program = program
         self._bases = bases
+        self._addresses = addresses
         self._infos = infos
-        # Two pointers follow the scalars: workspace and status.
-        self._code = [
-            kernels(launch.kernel, len(launch.inputs) + len(launch.outputs) + len(launch.scalars) + 2)
-            for launch in program.launches
-        ]
-        self._status, self.checked = self._status_slots()
-
-    def _status_slots(self) -> tuple[list[int], list[int]]:
+        self.checked = [number for number, launch in enumerate(program.launches) if infos[launch.kernel].asserts]
         # Launches that cannot fail share slot 0, which nobody reads.
-        offsets: list[int] = []
-        checked: list[int] = []
-        for number, launch in enumerate(self.program.launches):
-            can_fail = bool(self._infos[launch.kernel].asserts)
-            checked += [number] if can_fail else []
-            offsets.append(4 * len(checked) if can_fail else 0)
-        return offsets, checked
+        self._slots = {number: slot + 1 for slot, number in enumerate(self.checked)}
 
     def bind(self, sizes: Mapping[str, int]) -> BoundProgram:
         """Return the program for these sizes."""
-        steps = [
-            self._step(number, launch, sizes)
-            for number, launch in enumerate(self.program.launches)
-            if any(tensor.bytes.evaluate(sizes) for tensor in launch.outputs)
-        ]
-        used = {self.program.launches[step.launch].kernel for step in steps}
+        table: list[int] = []
+        patches: list[tuple[int, int]] = []
+        launches: list[tuple[int, int, int]] = []
+        workspace = 0
+        for number, launch in enumerate(self.program.launches):
+            if not any(tensor.bytes.evaluate(sizes) for tensor in launch.outputs):
+                continue
+            start = len(table)
+            places = self._arguments(number, launch, sizes)
+            table += row(self._addresses[launch.kernel], [place.offset for place in places])
+            patches += [
+                (start + argument_position(position), place.base)
+                for position, place in enumerate(places)
+                if place.base != Bases.FIXED
+            ]
+            launches.append((number, start, len(table)))
+            workspace = max(workspace, self._infos[launch.kernel].workspace_per_thread)
         return BoundProgram(
             dict(sizes),
             self.program.arena_bytes.evaluate(sizes),
-            max((self._infos[name].workspace_per_thread for name in used), default=0),
-            tuple(steps),
+            workspace,
             tuple(self._result(number, tensor, sizes) for number, tensor in enumerate(self.program.results)),
+            np.array(table, np.int64),
+            np.array([position for position, _ in patches], np.int64),
+            np.array([base for _, base in patches], np.int64),
+            tuple(launches),
         )
 
-    def _step(self, number: int, launch: Launch, sizes: Mapping[str, int]) -> Step:
-        pointers = tuple(self._pointer(tensor, sizes) for tensor in (*launch.inputs, *launch.outputs))
-        scalars = tuple(scalar.evaluate(sizes) for scalar in launch.scalars)
-        return Step(self._code[number], pointers, scalars, self._status[number], number)
+    def _arguments(self, number: int, launch: Launch, sizes: Mapping[str, int]) -> list[Place]:
+        tensors = [self._place(tensor, sizes) for tensor in (*launch.inputs, *launch.outputs)]
+        scalars = [Place(Bases.FIXED, scalar.evaluate(sizes)) for scalar in launch.scalars]
+        status = Place(Bases.STATUS, STATUS_BYTES * self._slots.get(number, 0))
+        return [*tensors, *scalars, Place(Bases.WORKSPACE, 0), status]
 
-    def _pointer(self, tensor: TensorRef, sizes: Mapping[str, int]) -> Pointer:
+    def _place(self, tensor: TensorRef, sizes: Mapping[str, int]) -> Place:
         buffer = tensor.buffer
-        return self._bases.number(buffer.space, buffer.index), buffer.offset.evaluate(sizes)
+        return self._bases.place(buffer.space, buffer.index, buffer.offset.evaluate(sizes))
 
     def _result(self, number: int, tensor: TensorRef, sizes: Mapping[str, int]) -> ResultPlace:
         shape = tuple(size.evaluate(sizes) for size in tensor.shape)
-        pointer = self._pointer(tensor, sizes)
-        in_place = pointer == (self._bases.number("result", number), 0)
-        return ResultPlace(shape, tensor.dtype, tensor.bytes.evaluate(sizes), None if in_place else pointer)
+        place = self._place(tensor, sizes)
+        in_place = place == self._bases.place("result", number, 0)
+        return ResultPlace(shape, tensor.dtype, tensor.bytes.evaluate(sizes), None if in_place else place)

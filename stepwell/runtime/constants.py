@@ -59,7 +59,7 @@ class Constants:
         return {number: self._arrays[name].shape for name, number in self._numbers.items()}
 
     def addresses(self) -> list[int]:
-        """Return a new list with an address per argument; 0 for those that the user passes."""
+        """Return the address of each argument, for good; 0 for those that the user passes."""
         return self._addresses.copy()
 
     def replace(self, values: Mapping[str, Any]) -> None:

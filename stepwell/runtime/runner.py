@@ -4,8 +4,13 @@ import ctypes
 import time
 from collections.abc import Mapping, Sequence
 
+import numpy as np
+from numpy.typing import NDArray
+
 from stepwell.runtime.binding import BoundProgram, ProgramBinder
-from stepwell.runtime.frames import Frame, FramePool
+from stepwell.runtime.frames import FramePool
+from stepwell.runtime.launcher import launcher
+from stepwell.runtime.memory import address_of
 from stepwell.runtime.plan import KernelInfo, Program
 from stepwell.runtime.threads import max_threads_function
 from stepwell.support.errors import RuntimeFailure
@@ -25,21 +30,20 @@ class ProgramRunner:
         self._checked = binder.checked
         self._frames = FramePool(len(binder.checked))
         self._max_threads = max_threads_function()
+        self._call = launcher()
 
     def run(
         self,
         bound: BoundProgram,
         arguments: Sequence[int],
         results: Sequence[int],
-        prepared: Sequence[int],
         times: list[tuple[int, float]] | None = None,
     ) -> None:
         """Run the program on memory at these addresses.
 
         Args:
             bound: the program with its sizes.
-            arguments, results, prepared: addresses of all of main's arguments, of the outputs, and of what ``prepare``
-                made.
+            arguments, results: addresses of the arguments that the user passes, and of the outputs.
             times: where to put (launch number, seconds) of each launch, or None not to measure.
 
         Raises:
@@ -48,36 +52,32 @@ class ProgramRunner:
         per_thread = bound.workspace_per_thread
         frame = self._frames.take(bound.arena_bytes, per_thread * self._max_threads() if per_thread else 0)
         try:
-            bases = [frame.arena, *arguments, *results, *prepared]
+            bases = np.array((0, frame.arena, frame.workspace, frame.status, *arguments, *results), np.int64)
             if self._checked:
                 frame.clear_status()
-            if times is None:
-                self._launch(bound, bases, frame)
-            else:
-                self._launch_timed(bound, bases, frame, times)
+            self._launch(bound, bases, times)
             if self._checked and (failures := frame.failures()):
                 raise self._failure(failures)
             for number, place in enumerate(bound.results):
                 if place.source is not None:
-                    base, offset = place.source
-                    ctypes.memmove(results[number], bases[base] + offset, place.size)
+                    source = int(bases[place.source.base]) + place.source.offset
+                    ctypes.memmove(results[number], source, place.size)
         finally:
             self._frames.give_back(frame)
 
-    @staticmethod
-    def _launch(bound: BoundProgram, bases: list[int], frame: Frame) -> None:
-        workspace, status = frame.workspace, frame.status
-        for step in bound.steps:
-            pointers = [bases[base] + offset for base, offset in step.pointers]
-            step.kernel(*pointers, *step.scalars, workspace, status + step.status)
-
-    @staticmethod
-    def _launch_timed(bound: BoundProgram, bases: list[int], frame: Frame, times: list[tuple[int, float]]) -> None:
-        for step in bound.steps:
-            pointers = [bases[base] + offset for base, offset in step.pointers]
-            start = time.perf_counter()
-            step.kernel(*pointers, *step.scalars, frame.workspace, frame.status + step.status)
-            times.append((step.launch, time.perf_counter() - start))
+    def _launch(self, bound: BoundProgram, bases: NDArray[np.int64], times: list[tuple[int, float]] | None) -> None:
+        if not bound.launches:
+            return
+        table = bound.table.copy()
+        table[bound.patches] += bases[bound.patch_bases]
+        start = address_of(table)
+        if times is None:
+            self._call(start, start + table.nbytes)
+            return
+        for number, first, last in bound.launches:
+            began = time.perf_counter()
+            self._call(start + first * table.itemsize, start + last * table.itemsize)
+            times.append((number, time.perf_counter() - began))
 
     def _failure(self, failures: list[tuple[int, int]]) -> RuntimeFailure:
         lines = []

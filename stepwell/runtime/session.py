@@ -13,7 +13,7 @@ from stepwell.runtime.constants import Constants
 from stepwell.runtime.devices.cpu import CpuKernels
 from stepwell.runtime.memory import address_of, aligned_empty
 from stepwell.runtime.outputs import Inputs, Outputs
-from stepwell.runtime.plan import Plan
+from stepwell.runtime.plan import Plan, Program
 from stepwell.runtime.runner import ProgramRunner
 from stepwell.runtime.tensors import NUMPY, Array, TensorKind, recognise
 from stepwell.support.errors import ArgumentError
@@ -39,13 +39,10 @@ class Session:
         self.constants = Constants(plan.signature, self.arguments.numbers, tensors, copy=copy)
         self.outputs = Outputs(plan.signature, self.arguments.numbers, self.constants)
         self._code = code
-        bases = Bases(len(plan.signature.arguments), len(plan.main.results))
-        self._binder = ProgramBinder(plan.main, bases, code.function, plan.kernels)
-        self._runner = ProgramRunner(self._binder, plan.kernels)
+        self._main: tuple[ProgramBinder, ProgramRunner] | None = None
+        self._main_lock = threading.Lock()
+        self._prepared: list[Array] = []
         self._bound: dict[tuple[Any, ...], BoundProgram] = {}
-        self._prepared: list[Array] | None = None
-        self._prepared_addresses: list[int] = []
-        self._prepare_lock = threading.Lock()
         # Two calls that both change the same buffers would mix their values.
         self._turn = threading.Lock() if self.outputs.changed else nullcontext()
 
@@ -62,8 +59,7 @@ class Session:
             results = self.outputs.make(inputs, out)
             addresses, packed = self._addresses(inputs)
             places = [kind.address(value) for kind, value in results]
-            prepared = self._prepared_addresses if self._prepared is not None else self._prepare()
-            self._runner.run(inputs.bound, addresses, places, prepared, times)
+            self._program()[1].run(inputs.bound, addresses, places, times)
             # Until here the launches read the packed copies.
             del packed
             self.outputs.write_back(inputs, results)
@@ -111,40 +107,44 @@ class Session:
                 name, dtype = specs[number].name, specs[number].dtype
                 raise ArgumentError(f"argument '{name}' must have dtype {dtype}, got {kind.dtype(value)}")
             shapes[number] = tuple(value.shape)
-        bound = self._binder.bind(check_shapes(self._plan.main, specs, self._signature.symbols, shapes))
+        bound = self._program()[0].bind(check_shapes(self._plan.main, specs, self._signature.symbols, shapes))
         if len(self._bound) >= _MAX_BOUND_PROGRAMS:
             self._bound.clear()
         self._bound[key] = bound
         return bound
 
     def _addresses(self, inputs: Inputs) -> tuple[list[int], list[Array]]:
-        addresses = self.constants.addresses()
+        addresses: list[int] = []
         packed: list[Array] = []
         for number, value, kind in zip(inputs.numbers, inputs.values, inputs.kinds, strict=True):
             if kind.is_contiguous(value):
-                addresses[number] = kind.address(value)
+                addresses.append(kind.address(value))
             else:
                 packed.append(np.ascontiguousarray(kind.view(value, self._signature.arguments[number].dtype)))
-                addresses[number] = address_of(packed[-1])
+                addresses.append(address_of(packed[-1]))
         return addresses, packed
 
-    def _prepare(self) -> list[int]:
-        """Run ``prepare`` unless another call has, and return the addresses of its results."""
-        with self._prepare_lock:
-            if self._prepared is None:
-                prepared = self._run_prepare()
-                self._prepared_addresses = [address_of(block) for block in prepared]
-                self._prepared = prepared
-        return self._prepared_addresses
+    def _program(self) -> tuple[ProgramBinder, ProgramRunner]:
+        """Return the main program, after running ``prepare`` for the first caller."""
+        if self._main is None:
+            with self._main_lock:
+                if self._main is None:
+                    self._prepared = self._prepare()
+                    prepared = [address_of(block) for block in self._prepared]
+                    bases = Bases(self.arguments.numbers, self.constants.addresses(), prepared)
+                    self._main = self._make_program(self._plan.main, bases)
+        return self._main
 
-    def _run_prepare(self) -> list[Array]:
+    def _prepare(self) -> list[Array]:
         program = self._plan.prepare
         if program is None:
             return []
-        bases = Bases(len(self._signature.arguments), len(program.results))
-        binder = ProgramBinder(program, bases, self._code.function, self._plan.kernels)
+        binder, runner = self._make_program(program, Bases((), self.constants.addresses(), ()))
         bound = binder.bind(check_shapes(program, self._signature.arguments, (), self.constants.shapes()))
         blocks: list[Array] = [aligned_empty(place.size) for place in bound.results]
-        places = [address_of(block) for block in blocks]
-        ProgramRunner(binder, self._plan.kernels).run(bound, self.constants.addresses(), places, [])
+        runner.run(bound, (), [address_of(block) for block in blocks])
         return blocks
+
+    def _make_program(self, program: Program, bases: Bases) -> tuple[ProgramBinder, ProgramRunner]:
+        binder = ProgramBinder(program, bases, self._code.addresses, self._plan.kernels)
+        return binder, ProgramRunner(binder, self._plan.kernels)

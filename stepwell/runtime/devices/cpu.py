@@ -2,9 +2,8 @@
 
 import ctypes
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
-from stepwell.runtime.binding import Kernel
 from stepwell.runtime.elf import Image
 from stepwell.runtime.externals import resolve
 from stepwell.runtime.plan import KernelInfo
@@ -19,6 +18,9 @@ class CpuKernels:
         objects: object files by kernel name.
         infos: the name of the function in each.
         target: what the code was made for.
+
+    Attributes:
+        addresses: address of each kernel, valid while this object lives.
 
     Raises:
         ArtifactError: the code cannot run on this machine, or is not what the loader takes.
@@ -35,14 +37,14 @@ class CpuKernels:
         if lacking:
             raise ArtifactError(f"there is no machine code for kernels {', '.join(lacking)}")
         self.image = Image(objects, resolve)
-        self._addresses = {name: self.image.address(name, info.symbol) for name, info in infos.items()}
+        self.addresses = {name: self.image.address(name, info.symbol) for name, info in infos.items()}
         if os.environ.get("STEPWELL_PERF_MAP"):
             self.image.write_perf_map()
 
-    def function(self, name: str, arguments: int) -> Kernel:
+    def function(self, name: str, arguments: int) -> Callable[..., None]:
         """Return kernel ``name`` as a function of so many integers.  It releases the interpreter while it runs."""
         prototype = ctypes.CFUNCTYPE(None, *[ctypes.c_int64] * arguments)
-        function: Kernel = prototype(self._addresses[name])
+        function: Callable[..., None] = prototype(self.addresses[name])
         # Code must not be unmapped under a caller that holds the function alone.
         function.image = self.image  # type: ignore[attr-defined]
         return function
