@@ -18,6 +18,7 @@ from stepwell.passes.conversion.graph_to_linalg.lowering import (
     constant,
     element_type,
     lowers,
+    narrow,
     result_meta,
     widen,
 )
@@ -130,9 +131,13 @@ def _merge_runs(
             left_used_up = arith.cmpi(arith.CmpIPredicate.sge, left, middle)
             better = arith.ori(left_used_up, comes_before(y, x, dtype, descending))
             taken = arith.andi(right_left_over, better)
-            number = tensor.extract(source.positions, [arith.select(taken, right, left), *source.tail])
+            found = arith.select(taken, right, left)
+            value, number = (
+                tensor.extract(source.values, [found]),
+                tensor.extract(source.positions, [found, *source.tail]),
+            )
             return [
-                tensor.insert(arith.select(taken, y, x), values, [place]),
+                tensor.insert(value, values, [place]),
                 tensor.insert(number, positions, [place, *target.tail]),
                 arith.select(taken, left, arith.addi(left, one)),
                 arith.select(taken, arith.addi(right, one), right),
@@ -164,7 +169,8 @@ def _select(build: Builder, item: Tensor, dim: int, k: int, largest: bool) -> tu
         zero, one = index_constant(0), index_constant(1)
 
         def step(position: Any, kept: list[Any]) -> list[Any]:
-            x = source.read(position)
+            # 16-bit floats are carried as float32: LLVM has no such scalars in registers.
+            x = widen(source.read(position))
             room = arith.cmpi(arith.CmpIPredicate.slt, position, index_constant(k))
             worst = tensor.extract(kept[0], [index_constant(k - 1)])
             enters = arith.ori(room, comes_before(x, worst, dtype, largest))
@@ -181,7 +187,7 @@ def _select(build: Builder, item: Tensor, dim: int, k: int, largest: bool) -> tu
 
 
 def _insert_in_order(kept: list[Any], x: Any, position: Any, k: int, dtype: DType, largest: bool) -> list[Any]:
-    """Put ``x`` into the sorted list, moving what comes after it; ``position`` elements were seen before."""
+    """Put ``x``, in its compute type, into the sorted list; ``position`` elements were seen before."""
     filled = arith.minsi(position, index_constant(k))
     number = arith.index_cast(_i64(), position)
     end = arith.minsi(arith.addi(position, index_constant(1)), index_constant(k))
@@ -189,11 +195,11 @@ def _insert_in_order(kept: list[Any], x: Any, position: Any, k: int, dtype: DTyp
 
     def step(place: Any, carried: list[Any]) -> list[Any]:
         values, positions, hand, hand_number, moving = carried
-        old, old_number = tensor.extract(values, [place]), tensor.extract(positions, [place])
+        old, old_number = widen(tensor.extract(values, [place])), tensor.extract(positions, [place])
         beyond = arith.cmpi(arith.CmpIPredicate.sge, place, filled)
         moving = arith.ori(moving, arith.ori(beyond, comes_before(hand, old, dtype, largest)))
         return [
-            tensor.insert(arith.select(moving, hand, old), values, [place]),
+            tensor.insert(narrow(arith.select(moving, hand, old), dtype), values, [place]),
             tensor.insert(arith.select(moving, hand_number, old_number), positions, [place]),
             arith.select(moving, old, hand),
             arith.select(moving, old_number, hand_number),

@@ -5,7 +5,7 @@ from typing import Any
 
 from stepwell.dialects.graph.sizes import number_of_elements
 from stepwell.dialects.graph.types import ONE, Shape, TensorMeta
-from stepwell.passes.conversion.graph_to_linalg.lowering import Builder, Tensor, element_type
+from stepwell.passes.conversion.graph_to_linalg.lowering import Builder, Tensor, element_type, narrow, widen
 from stepwell.support.bindings import arith, ir, linalg, scf, tensor
 from stepwell.support.symbolic import Expr
 
@@ -76,12 +76,14 @@ def extract_guarded(item: Tensor, position: Sequence[Any], valid: Any, fallback:
 
     For tensors that may have no element at all; ``position`` lies inside wherever ``valid`` holds.
     """
-    branch = scf.IfOp(valid, [fallback.type], has_else=True)
+    # 16-bit floats leave the branches as float32: LLVM has no such scalars in registers.
+    otherwise = widen(fallback)
+    branch = scf.IfOp(valid, [otherwise.type], has_else=True)
     with ir.InsertionPoint(branch.then_block):
-        scf.yield_([tensor.extract(item.value, list(position))])
+        scf.yield_([widen(tensor.extract(item.value, list(position)))])
     with ir.InsertionPoint(branch.else_block):
-        scf.yield_([fallback])
-    return branch.results[0]
+        scf.yield_([otherwise])
+    return narrow(branch.results[0], item.meta.dtype)
 
 
 # -- reshapes ------------------------------------------------------------------------------------------------------

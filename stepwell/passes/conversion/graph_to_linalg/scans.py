@@ -9,7 +9,7 @@ from stepwell.passes.conversion.graph_to_linalg.loops import loop
 from stepwell.passes.conversion.graph_to_linalg.lowering import Builder, Tensor, constant, element_type, lowers
 from stepwell.passes.conversion.graph_to_linalg.rearrange import index_constant
 from stepwell.passes.conversion.graph_to_linalg.rows import Row, map_rows
-from stepwell.passes.conversion.graph_to_linalg.scalars import narrow, widen
+from stepwell.passes.conversion.graph_to_linalg.scalars import compute_type, narrow, widen
 from stepwell.support.bindings import arith, ir, math, tensor
 from stepwell.support.dtypes import DType
 
@@ -64,14 +64,14 @@ def lower_logcumsumexp(build: Builder, op: Any, operand: Tensor) -> Tensor:
     def row(source: Row, outputs: list[Any]) -> list[Any]:
         def step(position: Any, carried: list[Any]) -> list[Any]:
             into, largest, total = carried
-            x = widen(source.read(position))
+            x = _to_accumulator(source.read(position), dtype)
             top = arith.maximumf(largest, x)
             scaled = arith.mulf(total, math.exp(_difference(largest, top)))
             total = arith.addf(scaled, math.exp(_difference(x, top)))
             result = arith.addf(top, math.log(total))
-            return [tensor.insert(narrow(result, dtype), into, [position]), top, total]
+            return [tensor.insert(_from_accumulator(result, dtype), into, [position]), top, total]
 
-        kind = ir.F64Type.get() if dtype is DType.FLOAT64 else ir.F32Type.get()
+        kind = _accumulator(dtype)
         start = [outputs[0], constant(float("-inf"), kind), constant(0, kind)]
         return loop(index_constant(0), build.size(length), index_constant(1), start, step)[:1]
 
@@ -93,14 +93,19 @@ def lower_running_extremum(build: Builder, op: Any, operand: Tensor) -> tuple[Te
     def row(source: Row, outputs: list[Any]) -> list[Any]:
         def step(position: Any, carried: list[Any]) -> list[Any]:
             values, indices, best, place = carried
-            x = source.read(position)
+            x = widen(source.read(position))
             first = arith.cmpi(arith.CmpIPredicate.eq, position, index_constant(0))
             taken = arith.ori(first, _at_least(x, best, dtype, largest))
             best = arith.select(taken, x, best)
             place = arith.select(taken, arith.index_cast(place.type, position), place)
-            return [tensor.insert(best, values, [position]), tensor.insert(place, indices, [position]), best, place]
+            return [
+                tensor.insert(narrow(best, dtype), values, [position]),
+                tensor.insert(place, indices, [position]),
+                best,
+                place,
+            ]
 
-        start = [*outputs, constant(0, element_type(dtype)), constant(0, ir.IntegerType.get_signless(64))]
+        start = [*outputs, constant(0, compute_type(dtype)), constant(0, ir.IntegerType.get_signless(64))]
         return loop(index_constant(0), build.size(length), index_constant(1), start, step)[:2]
 
     return tuple(map_rows(build, operand, dim, [(length, dtype), (length, DType.INT64)], row))
@@ -109,10 +114,8 @@ def lower_running_extremum(build: Builder, op: Any, operand: Tensor) -> tuple[Te
 def _at_least(x: Any, best: Any, dtype: DType, largest: bool) -> Any:
     """Tell whether ``x`` replaces ``best``: where it is NaN, or not worse; a NaN stays until the next."""
     if dtype.is_float:
-        wide = widen(x)
         compare = arith.CmpFPredicate.OGE if largest else arith.CmpFPredicate.OLE
-        better = arith.cmpf(compare, wide, widen(best))
-        return arith.ori(better, arith.cmpf(arith.CmpFPredicate.UNO, wide, wide))
+        return arith.ori(arith.cmpf(compare, x, best), arith.cmpf(arith.CmpFPredicate.UNO, x, x))
     unsigned = dtype in (DType.UINT8, DType.BOOL)
     if largest:
         return arith.cmpi(arith.CmpIPredicate.uge if unsigned else arith.CmpIPredicate.sge, x, best)
