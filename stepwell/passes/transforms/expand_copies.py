@@ -1,7 +1,7 @@
 """Turn copies of buffers into linalg ops, which become loops.
 
 Takes and gives any stage on memrefs.  A ``memref.copy`` of a strided buffer would become a call into MLIR's run-time
-library, which kernels do not have.
+library, which kernels do not have.  A copy of a buffer to itself goes.
 """
 
 from dataclasses import dataclass
@@ -23,6 +23,8 @@ class ExpandCopiesPass(Pass):
     def apply(self, op: "ir.Operation") -> None:
         """Expand all copies of the module."""
         for copy in operations(op, "memref.copy"):
-            with copy.location, ir.InsertionPoint(copy):
-                linalg.copy(copy.operands[0], outs=[copy.operands[1]])
+            source, target = copy.operands
+            if source != target:
+                with copy.location, ir.InsertionPoint(copy):
+                    linalg.copy(source, outs=[target])
             copy.erase()

@@ -38,7 +38,7 @@ BUFFERIZE = (
     "builtin.module(linalg-fuse-elementwise-ops,convert-tensor-to-linalg,canonicalize,cse,"
     "eliminate-empty-tensors,one-shot-bufferize,canonicalize,cse)"
 )
-TO_LOOPS = "builtin.module(convert-linalg-to-parallel-loops,canonicalize,cse)"
+TO_LOOPS = "builtin.module(scf-forall-to-parallel,convert-linalg-to-parallel-loops,canonicalize,cse)"
 NEST_LOOPS = "builtin.module(func.func(scf-parallel-for-to-nested-fors),canonicalize,cse)"
 FREE_BUFFERS = "builtin.module(buffer-deallocation-pipeline,convert-bufferization-to-memref,canonicalize)"
 

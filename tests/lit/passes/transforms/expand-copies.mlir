@@ -8,6 +8,13 @@ func.func @strided(%a: memref<4x?xf32, strided<[8, 1]>>, %b: memref<4x?xf32>) {
   return
 }
 
+// CHECK-LABEL: func.func @to_itself
+// CHECK-NEXT: return
+func.func @to_itself(%a: memref<4xf32>) {
+  memref.copy %a, %a : memref<4xf32> to memref<4xf32>
+  return
+}
+
 // CHECK-LABEL: func.func @unaffected
 func.func @unaffected(%a: memref<4xf32>, %x: f32, %i: index) {
   // CHECK-NEXT: memref.store

@@ -175,6 +175,41 @@ def test_failing_check_reports_and_goes_on(compile_text: Any) -> None:
     np.testing.assert_array_equal(counts, [6, 1, 0, 0, 0])
 
 
+ROWS_IN_PARALLEL = """
+func.func @k0(%x: tensor<?x5x8xf32> {stepwell.sizes = ["n"]}, %n: index {stepwell.symbol = "n"}) -> tensor<?x5x8xf32>
+    attributes {stepwell.result_sizes = [["n"]]} {
+  %out = tensor.empty(%n) : tensor<?x5x8xf32>
+  %c0 = arith.constant 0 : index
+  %c1 = arith.constant 1 : index
+  %c8 = arith.constant 8 : index
+  %zero = arith.constant 0.0 : f32
+  %r = scf.forall (%i, %k) in (%n, 5) shared_outs(%o = %out) -> (tensor<?x5x8xf32>) {
+    %row = tensor.empty() : tensor<8xf32>
+    %scan:2 = scf.for %j = %c0 to %c8 step %c1 iter_args(%t = %row, %sum = %zero) -> (tensor<8xf32>, f32) {
+      %v = tensor.extract %x[%i, %k, %j] : tensor<?x5x8xf32>
+      %a = arith.addf %sum, %v : f32
+      %u = tensor.insert %a into %t[%j] : tensor<8xf32>
+      scf.yield %u, %a : tensor<8xf32>, f32
+    }
+    scf.forall.in_parallel {
+      tensor.parallel_insert_slice %scan#0 into %o[%i, %k, 0] [1, 1, 8] [1, 1, 1]
+          : tensor<8xf32> into tensor<?x5x8xf32>
+    }
+  }
+  return %r : tensor<?x5x8xf32>
+}
+"""
+
+
+@pytest.mark.parametrize("size", [0, 1, 300])
+def test_parallel_loops_of_the_program_stay_parallel(compile_text: Any, rng: Any, size: int) -> None:
+    kernel = compile_text(ROWS_IN_PARALLEL, schedule, "cpu-lowering")
+    assert "GOMP_parallel" in kernel.module
+    x, out = rng.standard_normal((size, 5, 8)).astype(np.float32), np.empty((size, 5, 8), np.float32)
+    kernel("k0", x, out, size)
+    np.testing.assert_allclose(out, np.cumsum(x, -1), rtol=1e-4, atol=1e-5)
+
+
 SMALL_TEMPORARY = f"""
 func.func @k0(%x: tensor<4x3xf32>) -> tensor<4xf32> {{
   %zero = arith.constant 0.0 : f32
