@@ -2,6 +2,7 @@
 
 import ctypes
 import mmap
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,10 +15,15 @@ _libc = ctypes.CDLL(None, use_errno=True)
 _libc.mprotect.argtypes = (ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int)
 
 
-def address_of(array: "NDArray[np.generic]") -> int:
-    """Return the address of an array's first element."""
-    pointer: int = array.__array_interface__["data"][0]
-    return pointer
+def address_of(array: Any) -> int:
+    """Return the address of a numpy array's first element."""
+    try:
+        # Several times faster than the array interface, which builds a dict.
+        return ctypes.addressof(ctypes.c_char.from_buffer(array))
+    except (BufferError, TypeError, ValueError):
+        # Read-only, strided or empty arrays, and element types that the buffer protocol does not know.
+        pointer: int = array.__array_interface__["data"][0]
+        return pointer
 
 
 def aligned_empty(size: int, alignment: int = ALIGNMENT) -> "NDArray[np.uint8]":

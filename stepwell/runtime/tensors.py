@@ -77,8 +77,19 @@ class TorchKind:
     def __init__(self, torch: Any) -> None:
         self.torch = torch
         self.tensor_type = torch.Tensor
+        self._device = torch.device("cpu")
+        self._layout = torch.strided
         self._to_torch = {dtype: getattr(torch, dtype.label) for dtype in DType}
         self._from_torch = {theirs: ours for ours, theirs in self._to_torch.items()}
+
+    def check_memory(self, value: Any, path: str) -> None:
+        """Raise ArgumentError where a tensor has no plain memory on the CPU."""
+        if value.device != self._device:
+            raise ArgumentError(f"argument '{path}' must be on device cpu, got {value.device}", fix="pass it by .cpu()")
+        if value.layout is not self._layout:
+            raise ArgumentError(f"argument '{path}' must be a dense tensor, got layout {value.layout}")
+        if type(value) is not self.tensor_type and "Fake" in type(value).__name__:
+            raise ArgumentError(f"argument '{path}' has no memory: it is a {type(value).__name__}")
 
     def dtype(self, value: Any) -> Any:
         """Return the torch dtype."""
@@ -147,7 +158,7 @@ def recognise(value: Any, path: str) -> tuple[TensorKind, Any]:
         return NUMPY, value
     torch = torch_kind()
     if torch is not None and isinstance(value, torch.tensor_type):
-        _check_torch_memory(value, path)
+        torch.check_memory(value, path)
         return torch, value
     if isinstance(value, np.generic):
         return NUMPY, np.asarray(value)
@@ -159,18 +170,6 @@ def recognise(value: Any, path: str) -> tuple[TensorKind, Any]:
     if hasattr(value, "__array_interface__"):
         return NUMPY, np.asarray(value)
     raise ArgumentError(f"argument '{path}' must be a torch tensor or a numpy array, got {type(value).__name__}")
-
-
-def _check_torch_memory(value: Any, path: str) -> None:
-    device = str(value.device)
-    if not device.startswith("cpu"):
-        raise ArgumentError(f"argument '{path}' must be on device cpu, got {device}", fix="pass it through .cpu()")
-    if str(value.layout) != "torch.strided":
-        raise ArgumentError(f"argument '{path}' must be a dense tensor, got layout {value.layout}")
-    try:
-        value.data_ptr()
-    except RuntimeError as error:
-        raise ArgumentError(f"argument '{path}' has no memory: {type(value).__name__}") from error
 
 
 def as_array(value: Any, path: str) -> Array:

@@ -10,6 +10,7 @@ import ml_dtypes
 import numpy as np
 import pytest
 import torch
+from torch._subclasses.fake_tensor import FakeTensorMode
 
 from stepwell.runtime.executable import Executable
 from stepwell.runtime.plan import PLAN_VERSION, Guard, Launch, Plan, Program, SymbolDef
@@ -96,6 +97,10 @@ def test_other_tensors(chain: Executable, rng: np.random.Generator) -> None:
         (lambda x: (x, x.astype(np.complex64)), "argument 'z' must have dtype float32, got complex64"),
         (lambda x: (x, torch.zeros(3, 4, dtype=torch.int64)), "argument 'z' must have dtype float32, got torch.int64"),
         (lambda x: (x, torch.zeros(3, 4, device="meta")), "argument 'z' must be on device cpu, got meta"),
+        (
+            lambda x: (x, FakeTensorMode().from_tensor(torch.zeros(3, 4))),
+            "argument 'z' has no memory: it is a FakeTensor",
+        ),
         (lambda x: (x, torch.zeros(3, 4).to_sparse()), "argument 'z' must be a dense tensor, got layout torch.sparse"),
         (lambda x: (x[0], x), r"argument 'x' must have 2 dimensions \(n, 4\), got 1: \(4,\)"),
         (lambda x: (x[:, :3], x), r"argument 'x' must have size 4 in dimension 1, got 3: expected shape \(n, 4\), got"),
