@@ -55,6 +55,12 @@ class ProgramInspector:
         self._kernel_pipeline = kernel_pipeline
         self._objects = dict(objects)
 
+    @property
+    def stages(self) -> tuple[Stage, ...]:
+        """The stages that ``ir`` can show, in order."""
+        below = {Stage.SCHEDULED, Stage.TARGET} if Stage.KERNELS in self._bytecode else set()
+        return tuple(stage for stage in Stage if stage in self._bytecode or stage in below)
+
     def ir(self, stage: str) -> str:
         """Return the IR at the end of ``stage`` as text.
 

@@ -10,11 +10,16 @@ from stepwell.runtime.report import Report, explain, make_report
 from stepwell.runtime.session import Session
 from stepwell.support.errors import ArgumentError, InvalidOptionError, StepwellError
 from stepwell.support.signature import Signature
+from stepwell.support.stages import Stage
 from stepwell.support.target import Target
 
 
 class Inspector(Protocol):
     """What the compiler can still tell of a program that it has just made."""
+
+    @property
+    def stages(self) -> tuple[Stage, ...]:
+        """The stages that ``ir`` can show, in order."""
 
     def ir(self, stage: str) -> str:
         """Return the IR at the end of a stage; raises StepwellError for one that was not kept."""
@@ -101,6 +106,11 @@ class Executable:
     def explain(self) -> str:
         """Return which schedule each kernel got, and why."""
         return explain(self.plan)
+
+    @property
+    def stages(self) -> tuple[Stage, ...]:
+        """The stages whose IR ``ir`` can show; none for a loaded artifact."""
+        return () if self._inspector is None else self._inspector.stages
 
     def ir(self, stage: str) -> str:
         """Return the IR at the end of ``stage``; raises StepwellError for a loaded artifact, which holds none."""

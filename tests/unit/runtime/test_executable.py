@@ -364,6 +364,7 @@ def test_reports(chain: Executable, kit: Any) -> None:
     assert chain.explain() == "add: add model.py:12\n  schedule: loop\n  nothing else is there"
     with pytest.raises(StepwellError, match="a loaded artifact holds machine code and its plan"):
         chain.ir("linalg")
+    assert chain.stages == ()
     with pytest.raises(StepwellError, match="a loaded artifact holds machine code and its plan"):
         chain.asm("add")
     with pytest.raises(ArgumentError, match="there is no kernel 'mul'; there are add"):
