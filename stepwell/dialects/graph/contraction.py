@@ -9,6 +9,11 @@ from stepwell.dialects.graph.base import GraphOperation, Tensor, same_dtype
 from stepwell.dialects.graph.types import TensorMeta, broadcast_shapes, meta_of
 
 
+def widened(array: Any) -> Any:
+    """Return a float array in float64, in which products of 16-bit floats are exact; others as they are."""
+    return array if array.dtype.kind in "iub" else array.astype(np.float64)
+
+
 class LinearOp(GraphOperation, name="linear", traits=[Pure]):
     """``operand @ weight.T + bias`` over the last dimension of ``operand``.
 
@@ -34,8 +39,8 @@ class LinearOp(GraphOperation, name="linear", traits=[Pure]):
 
     @classmethod
     def evaluate(cls, op: Any, *arrays: Any) -> Any:
-        product = np.matmul(arrays[0], arrays[1].T)
-        return product + arrays[2] if len(arrays) > 2 else product
+        product = np.matmul(widened(arrays[0]), widened(arrays[1]).T)
+        return (product + arrays[2] if len(arrays) > 2 else product).astype(arrays[0].dtype)
 
 
 class MatmulOp(GraphOperation, name="matmul", traits=[Pure]):
@@ -62,4 +67,4 @@ class MatmulOp(GraphOperation, name="matmul", traits=[Pure]):
 
     @classmethod
     def evaluate(cls, op: Any, *arrays: Any) -> Any:
-        return np.matmul(*arrays)
+        return np.matmul(*map(widened, arrays)).astype(arrays[0].dtype)

@@ -61,7 +61,7 @@ class ConvolutionOp(GraphOperation, name="convolution", traits=[Pure]):
         ]
         batch, outputs = operand.shape[0], weight.shape[0]
         result = np.zeros((batch, groups, outputs // groups, *spatial))
-        split = padded.reshape(batch, groups, -1, *padded.shape[2:])
+        split = padded.reshape(batch, groups, operand.shape[1] // groups, *padded.shape[2:])
         for taps in itertools.product(*map(range, kernel)):
             window = tuple(
                 slice(tap * dilate, tap * dilate + step * (size - 1) + 1, step)
@@ -121,7 +121,7 @@ class TransposedConvolutionOp(GraphOperation, name="transposed_convolution", tra
             for size, step, dilate, taps, more in zip(operand.shape[2:], stride, dilation, kernel, extra, strict=True)
         ]
         result = np.zeros((batch, groups, weight.shape[1], *full))
-        split = operand.reshape(batch, groups, -1, *operand.shape[2:])
+        split = operand.reshape(batch, groups, operand.shape[1] // groups, *operand.shape[2:])
         factors = weight.reshape(groups, -1, *weight.shape[1:])
         for taps in itertools.product(*map(range, kernel)):
             window = tuple(
@@ -131,7 +131,7 @@ class TransposedConvolutionOp(GraphOperation, name="transposed_convolution", tra
             factor = factors[(slice(None), slice(None), slice(None), *taps)]
             result[(slice(None), slice(None), slice(None), *window)] += np.einsum("gco,ngc...->ngo...", factor, split)
         crop = tuple(slice(pad, size - pad) for pad, size in zip(padding, full, strict=True))
-        joined = result.reshape(batch, -1, *full)[(slice(None), slice(None), *crop)]
+        joined = result.reshape(batch, groups * weight.shape[1], *full)[(slice(None), slice(None), *crop)]
         return _add_bias(joined, arrays).astype(arrays[0].dtype)
 
 

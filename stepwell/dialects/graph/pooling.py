@@ -27,6 +27,23 @@ def pooled_size(size: Expr, kernel: int, stride: int, padding: int, dilation: in
     return Expr.min(rounded, (size + padding - 1) // stride + 1)
 
 
+def searched_windows(array: Any, dims: int, counts: tuple[int, ...], windows: Any) -> tuple[Any, Any]:
+    """Return the largest element of each window and its position in the flattened last ``dims`` dimensions."""
+    sizes, lead = array.shape[-dims:], array.shape[:-dims]
+    flat: Any = np.broadcast_to(np.arange(int(np.prod(sizes))).reshape(sizes), array.shape)
+    values: Any = np.zeros((*lead, *counts), dtype=array.dtype)
+    indices: Any = np.zeros((*lead, *counts), dtype=np.int64)
+    for position, window in windows:
+        part = array[(..., *window)]
+        rows = part.reshape(*lead, int(np.prod(part.shape[-dims:])))
+        places = flat[(..., *window)].reshape(rows.shape)
+        # numpy's argmax stops at the first NaN, which torch lets win too.
+        first = np.argmax(rows, axis=-1)[..., None]
+        values[(..., *position)] = np.take_along_axis(rows, first, -1)[..., 0]
+        indices[(..., *position)] = np.take_along_axis(places, first, -1)[..., 0]
+    return values, indices
+
+
 class WindowPool(GraphOperation):
     """Base of the pools over ``[N, C, *spatial]`` (or without N) with one kernel for all windows."""
 
@@ -108,20 +125,9 @@ class MaxPoolWithIndicesOp(WindowPool, name="max_pool_with_indices", traits=[Pur
 
     @classmethod
     def evaluate(cls, op: Any, *arrays: Any) -> Any:
-        dims = len(integers(op.kernel))
-        array = arrays[0]
-        sizes = array.shape[-dims:]
-        flat: Any = np.broadcast_to(np.arange(int(np.prod(sizes))).reshape(sizes), array.shape)
-        axes = tuple(range(-dims, 0))
-        values = cls._map_windows(op, array, lambda window, _: np.max(window, axis=axes))
-        indices: Any = np.zeros(values.shape, dtype=np.int64)
-        for position, window in cls._windows(op, array):
-            lead = array.shape[:-dims]
-            rows = array[(..., *window)].reshape(*lead, -1)
-            places = flat[(..., *window)].reshape(*lead, -1)
-            first = np.argmax(rows, axis=-1)
-            indices[(..., *position)] = np.take_along_axis(places, first[..., None], -1)[..., 0]
-        return values, indices
+        dims, array = len(integers(op.kernel)), arrays[0]
+        counts = cls._spatial(op, tuple(map(Expr.const, array.shape[-dims:])))
+        return searched_windows(array, dims, tuple(count.constant for count in counts), cls._windows(op, array))
 
 
 class AvgPoolOp(WindowPool, name="avg_pool", traits=[Pure]):
@@ -149,8 +155,8 @@ class AvgPoolOp(WindowPool, name="avg_pool", traits=[Pure]):
         return cls._map_windows(op, arrays[0], mean)
 
 
-class AdaptiveAvgPoolOp(GraphOperation, name="adaptive_avg_pool", traits=[Pure]):
-    """Mean over ``[floor(i * in / out), ceil((i + 1) * in / out))`` in each of the last ``len(sizes)`` dimensions."""
+class AdaptivePool(GraphOperation):
+    """Base of the pools over ``[floor(i * in / out), ceil((i + 1) * in / out))`` in the last dimensions."""
 
     operand: Operand[Tensor]
     sizes: ir.DenseI64ArrayAttr
@@ -165,15 +171,43 @@ class AdaptiveAvgPoolOp(GraphOperation, name="adaptive_avg_pool", traits=[Pure])
         return (operand.with_shape((*operand.shape[: -len(sizes)], *map(Expr.const, sizes))),)
 
     @classmethod
-    def evaluate(cls, op: Any, *arrays: Any) -> Any:
+    def _windows(cls, op: Any, array: Any) -> Iterator[tuple[tuple[int, ...], tuple[slice, ...]]]:
         sizes = integers(op.sizes)
-        array = arrays[0]
+        for position in itertools.product(*map(range, sizes)):
+            yield (
+                position,
+                tuple(
+                    slice(index * full // size, -(-(index + 1) * full // size))
+                    for index, full, size in zip(position, array.shape[-len(sizes) :], sizes, strict=True)
+                ),
+            )
+
+
+class AdaptiveAvgPoolOp(AdaptivePool, name="adaptive_avg_pool", traits=[Pure]):
+    """Mean of each window."""
+
+    @classmethod
+    def evaluate(cls, op: Any, *arrays: Any) -> Any:
+        sizes, array = integers(op.sizes), arrays[0]
         axes = tuple(range(-len(sizes), 0))
         result: Any = np.zeros((*array.shape[: -len(sizes)], *sizes), dtype=array.dtype)
-        for position in itertools.product(*map(range, sizes)):
-            window = tuple(
-                slice(index * full // size, -(-(index + 1) * full // size))
-                for index, full, size in zip(position, array.shape[-len(sizes) :], sizes, strict=True)
-            )
+        for position, window in cls._windows(op, array):
             result[(..., *position)] = np.mean(array[(..., *window)].astype(np.float64), axis=axes)
         return result
+
+
+class AdaptiveMaxPoolOp(AdaptivePool, name="adaptive_max_pool", traits=[Pure]):
+    """Largest element of each window and its position in the flattened spatial dimensions (int64); NaN wins."""
+
+    indices: Result[Tensor]
+
+    @classmethod
+    def infer(cls, op: Any) -> tuple[TensorMeta, ...]:
+        """The pooled shape twice: the operand's dtype, and int64."""
+        (values,) = super().infer(op)
+        return values, values.with_dtype(DType.INT64)
+
+    @classmethod
+    def evaluate(cls, op: Any, *arrays: Any) -> Any:
+        sizes, array = integers(op.sizes), arrays[0]
+        return searched_windows(array, len(sizes), tuple(sizes), cls._windows(op, array))

@@ -113,6 +113,35 @@ def convert_batch_norm(
     return [importer.emit(ops.BatchNormOp, operand, weight, bias, mean, variance, eps=eps), None, None]
 
 
+def _by_batch_statistics(
+    importer: Importer, operand: Value, weight: Value | None, bias: Value | None, eps: float, dtype: DType
+) -> tuple[Value, Value, Value]:
+    """Return the operand normalised per channel by its own statistics, their mean and their unbiased variance."""
+    dims = [dim for dim in range(meta_of(operand).rank) if dim != 1]
+    wide = importer.convert(operand, dtype)
+    mean = importer.emit(MeanOp, wide, dims=dims, keepdim=False)
+    biased = importer.emit(VarOp, wide, dims=dims, keepdim=False, correction=0.0)
+    unbiased = importer.emit(VarOp, wide, dims=dims, keepdim=False, correction=1.0)
+    return importer.emit(ops.BatchNormOp, operand, weight, bias, mean, biased, eps=eps), mean, unbiased
+
+
+@converts("aten._native_batch_norm_legit.no_stats")
+def convert_batch_norm_without_statistics(
+    importer: Importer,
+    node: Any,
+    operand: Value,
+    weight: Value | None,
+    bias: Value | None,
+    training: bool,
+    momentum: float,
+    eps: float,
+) -> list[Value | None]:
+    """Normalise by the batch's own statistics, as instance norm does over a reshaped operand."""
+    dtype = meta_of(operand).dtype
+    wide = DType.FLOAT32 if dtype in (DType.FLOAT16, DType.BFLOAT16) else dtype
+    return [_by_batch_statistics(importer, operand, weight, bias, eps, wide)[0], None, None]
+
+
 @converts("aten._native_batch_norm_legit_functional.default")
 def convert_batch_norm_training(
     importer: Importer,
@@ -130,14 +159,8 @@ def convert_batch_norm_training(
     if not training:
         result = importer.emit(ops.BatchNormOp, operand, weight, bias, mean, variance, eps=eps)
         return [result, None, None, mean, variance]
-    meta = meta_of(operand)
-    dims = [dim for dim in range(meta.rank) if dim != 1]
     dtype = meta_of(mean).dtype
-    wide = importer.convert(operand, dtype)
-    batch_mean = importer.emit(MeanOp, wide, dims=dims, keepdim=False)
-    biased = importer.emit(VarOp, wide, dims=dims, keepdim=False, correction=0.0)
-    unbiased = importer.emit(VarOp, wide, dims=dims, keepdim=False, correction=1.0)
-    result = importer.emit(ops.BatchNormOp, operand, weight, bias, batch_mean, biased, eps=eps)
+    result, batch_mean, unbiased = _by_batch_statistics(importer, operand, weight, bias, eps, dtype)
 
     def moved(running: Value, seen: Value) -> Value:
         kept = importer.emit(MulOp, running, importer.constant(1 - momentum, dtype))

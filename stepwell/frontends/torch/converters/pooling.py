@@ -1,5 +1,6 @@
 """Pools."""
 
+import re
 from typing import Any
 
 from stepwell.dialects.graph import pooling as ops
@@ -10,7 +11,9 @@ from stepwell.frontends.torch.registry import converts
 
 def _spatial_dims(node: Any) -> int:
     """Return the number of spatial dimensions that the op's name carries: ``max_pool2d`` has 2."""
-    return int(str(node.target).partition("d.")[0].removesuffix("d_with_indices")[-1])
+    match = re.search(r"pool(\d)d", str(node.target))
+    assert match is not None
+    return int(match[1])
 
 
 def _windows(dims: int, kernel: Any, stride: Any, padding: Any, dilation: Any, ceil_mode: bool) -> dict[str, Any]:
@@ -83,3 +86,9 @@ def convert_avg_pool(
 )
 def convert_adaptive_avg_pool(importer: Importer, node: Any, operand: Value, sizes: Any) -> Value:
     return importer.emit(ops.AdaptiveAvgPoolOp, operand, sizes=per_dimension(sizes, _spatial_dims(node)))
+
+
+@converts("aten.adaptive_max_pool1d.default", "aten.adaptive_max_pool2d.default", "aten.adaptive_max_pool3d.default")
+def convert_adaptive_max_pool(importer: Importer, node: Any, operand: Value, sizes: Any) -> list[Value]:
+    found: list[Value] = importer.emit(ops.AdaptiveMaxPoolOp, operand, sizes=per_dimension(sizes, _spatial_dims(node)))
+    return found

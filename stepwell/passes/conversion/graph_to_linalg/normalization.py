@@ -75,7 +75,7 @@ def exponentials(build: Builder, operand: Tensor, dim: int, *, masked: bool) -> 
 def softmax(build: Builder, operand: Tensor, dim: int, *, masked: bool = False) -> Tensor:
     """Return the softmax along ``dim`` in the operand's dtype."""
     if operand.meta.rank == 0:
-        return build.pointwise(operand.meta, [operand], lambda x: arith.divf(arith.subf(x, x), constant(1, x.type)))
+        return build.pointwise(operand.meta, [operand], lambda x: math_dialect.exp(arith.subf(x, x)))
     _, exponential, total = exponentials(build, operand, dim, masked=masked)
 
     def divide(x: Any, row: Any) -> Any:

@@ -5,7 +5,13 @@ from collections.abc import Sequence
 from typing import Any
 
 from stepwell.dialects.graph.base import integers
-from stepwell.dialects.graph.pooling import AdaptiveAvgPoolOp, AvgPoolOp, MaxPoolOp, MaxPoolWithIndicesOp
+from stepwell.dialects.graph.pooling import (
+    AdaptiveAvgPoolOp,
+    AdaptiveMaxPoolOp,
+    AvgPoolOp,
+    MaxPoolOp,
+    MaxPoolWithIndicesOp,
+)
 from stepwell.dialects.graph.types import TensorMeta
 from stepwell.passes.conversion.graph_to_linalg.convolution import pad_spatial
 from stepwell.passes.conversion.graph_to_linalg.lowering import (
@@ -169,61 +175,102 @@ def lower_adaptive_avg_pool(build: Builder, op: Any, operand: Tensor) -> Tensor:
     """One window for all positions where the sizes divide; else a masked window as large as the largest."""
     meta, sizes = result_meta(op), integers(op.sizes)
     dims = len(sizes)
-    spatial = operand.meta.shape[-dims:]
     if all(size == 1 for size in sizes):
         axes = list(range(meta.rank - dims, meta.rank))
         total = reduce_dims(build, operand, axes, 0, arith.addf)
         count = element_count(operand.meta.shape, axes)
         return restore_dims(build, total, meta, axes, lambda x: arith.divf(x, count_scalar(build, count, x.type)))
-    return _variable_windows(build, operand, meta, sizes, spatial)
+    return _variable_means(build, operand, meta, sizes)
 
 
-def _variable_windows(
-    build: Builder, operand: Tensor, meta: TensorMeta, sizes: Sequence[int], spatial: Sequence[Expr]
-) -> Tensor:
-    dims, index = len(sizes), ir.IndexType.get()
-    lead = meta.rank - dims
-    # ceil(in / out) + 1 bounds ceil((i + 1) * in / out) - floor(i * in / out).
-    kernel = [
-        (full + size - 1) // size + (0 if full % size == Expr.const(0) else 1)
-        for full, size in zip(spatial, sizes, strict=True)
-    ]
-    shape = build.empty(tuple(kernel), compute_type(meta.dtype))
-    loops = [ir.AffineDimExpr.get(i) for i in range(meta.rank + dims)]
-    window = ir.AffineMap.get(meta.rank + dims, 0, loops[meta.rank :])
-    target = ir.AffineMap.get(meta.rank + dims, 0, loops[: meta.rank])
-    start = build.filled(meta.shape, compute_type(meta.dtype), 0)
+class _AdaptiveWindows:
+    """The loop nest over windows whose place and size vary with the result's position.
 
-    def bounds(dim: int) -> tuple[Any, Any]:
-        place, full = loop_index(lead + dim), build.size(spatial[dim])
-        size = constant(sizes[dim], index)
-        begin = arith.divui(arith.muli(place, full), size)
+    All windows are looped over as if they were as large as the largest; what lies behind a window's end is masked.
+    """
+
+    def __init__(self, build: Builder, operand: Tensor, meta: TensorMeta, sizes: Sequence[int]) -> None:
+        self.build, self.operand, self.meta, self.sizes = build, operand, meta, sizes
+        self.dims = len(sizes)
+        self.spatial = operand.meta.shape[-self.dims :]
+        # ceil(in / out) + 1 bounds ceil((i + 1) * in / out) - floor(i * in / out).
+        kernel = [
+            (full + size - 1) // size + (0 if full % size == Expr.const(0) else 1)
+            for full, size in zip(self.spatial, sizes, strict=True)
+        ]
+        loops = [ir.AffineDimExpr.get(i) for i in range(meta.rank + self.dims)]
+        # Never read: its type gives the reduction loops their bounds.
+        self.window = (
+            build.empty(tuple(kernel), compute_type(meta.dtype)),
+            ir.AffineMap.get(meta.rank + self.dims, 0, loops[meta.rank :]),
+        )
+        self.target = ir.AffineMap.get(meta.rank + self.dims, 0, loops[: meta.rank])
+        self.iterators = ["parallel"] * meta.rank + ["reduction"] * self.dims
+
+    def bounds(self, dim: int) -> tuple[Any, Any]:
+        """Return first and one past last position of this window along ``dim``, inside a body."""
+        index = ir.IndexType.get()
+        place, full = loop_index(self.meta.rank - self.dims + dim), self.build.size(self.spatial[dim])
+        size = constant(self.sizes[dim], index)
         after = arith.muli(arith.addi(place, constant(1, index)), full)
-        return begin, arith.ceildivui(after, size)
+        return arith.divui(arith.muli(place, full), size), arith.ceildivui(after, size)
 
-    def body(_: Any, total: Any) -> Any:
+    def element(self) -> tuple[Any, Any, list[Any]]:
+        """Return, inside a body, the widened element, whether it lies in the window, and its spatial positions."""
         inside, places = None, []
-        for dim in range(dims):
-            begin, end = bounds(dim)
-            place = arith.addi(begin, loop_index(meta.rank + dim))
+        for dim in range(self.dims):
+            begin, end = self.bounds(dim)
+            place = arith.addi(begin, loop_index(self.meta.rank + dim))
             within = arith.cmpi(arith.CmpIPredicate.ult, place, end)
             inside = within if inside is None else arith.andi(inside, within)
-            places.append(arith.minui(place, arith.subi(build.size(spatial[dim]), constant(1, index))))
-        value = widen(tensor.extract(operand.value, [*[loop_index(i) for i in range(lead)], *places]))
+            last = arith.subi(self.build.size(self.spatial[dim]), constant(1, ir.IndexType.get()))
+            places.append(arith.minui(place, last))
+        lead = [loop_index(i) for i in range(self.meta.rank - self.dims)]
+        return widen(tensor.extract(self.operand.value, [*lead, *places])), inside, places
+
+
+def _variable_means(build: Builder, operand: Tensor, meta: TensorMeta, sizes: Sequence[int]) -> Tensor:
+    windows = _AdaptiveWindows(build, operand, meta, sizes)
+    start = build.filled(meta.shape, compute_type(meta.dtype), 0)
+
+    def body(_: Any, total: Any) -> Any:
+        value, inside, _places = windows.element()
         return arith.addf(total, arith.select(inside, value, constant(0, value.type)))
 
-    iterators = ["parallel"] * meta.rank + ["reduction"] * dims
-    (value,) = build.generic([(shape, window)], [(start, target)], iterators, body)
+    (value,) = build.generic([windows.window], [(start, windows.target)], windows.iterators, body)
     identity = ir.AffineMap.get_identity(meta.rank)
     output = build.empty(meta.shape, element_type(meta.dtype))
 
     def divide(x: Any, _: Any) -> Any:
-        count = constant(1, index)
-        for dim in range(dims):
-            begin, end = bounds(dim)
+        count = constant(1, ir.IndexType.get())
+        for dim in range(windows.dims):
+            begin, end = windows.bounds(dim)
             count = arith.muli(count, arith.subi(end, begin))
         number = arith.sitofp(x.type, arith.index_cast(ir.IntegerType.get_signless(64), count))
         return narrow(arith.divf(x, number), meta.dtype)
 
     (result,) = build.generic([(value, identity)], [(output, identity)], ["parallel"] * meta.rank, divide)
     return Tensor(result, meta)
+
+
+@lowers(AdaptiveMaxPoolOp)
+def lower_adaptive_max_pool(build: Builder, op: Any, operand: Tensor) -> tuple[Tensor, ...]:
+    meta, dtype = result_meta(op), operand.meta.dtype
+    windows = _AdaptiveWindows(build, operand, meta, integers(op.sizes))
+    i64 = ir.IntegerType.get_signless(64)
+    start = build.filled(meta.shape, compute_type(dtype), lowest(dtype))
+    where = build.filled(meta.shape, i64, -1)
+
+    def body(_: Any, best: Any, position: Any) -> Any:
+        element, inside, places = windows.element()
+        flat = places[0]
+        for dim in range(1, windows.dims):
+            flat = arith.addi(arith.muli(flat, build.size(windows.spatial[dim])), places[dim])
+        first = arith.cmpi(arith.CmpIPredicate.slt, position, constant(0, i64))
+        wins = arith.andi(inside, arith.ori(first, better(element, best, dtype, True)))
+        return arith.select(wins, element, best), arith.select(wins, arith.index_cast(i64, flat), position)
+
+    outputs = [(start, windows.target), (where, windows.target)]
+    values, positions = build.generic([windows.window], outputs, windows.iterators, body)
+    wide = meta.with_dtype(wide_dtype(dtype))
+    return restore_dims(build, Tensor(values, wide), meta, []), Tensor(positions, result_meta(op, 1))
