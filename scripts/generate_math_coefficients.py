@@ -21,13 +21,13 @@ TARGET = Path(__file__).parents[1] / "stepwell/passes/transforms/math_expansions
 
 @dataclass(frozen=True)
 class Fit:
-    """One function to fit: what it is for, on which interval, and the degrees for f32 and f64."""
+    """One function to fit: what it is for, on which interval, and the degrees for f32 and f64 (None: not used)."""
 
     name: str
     about: str
     function: Callable[[Any], Any]
     interval: tuple[Any, Any]
-    degrees: tuple[int, int]
+    degrees: tuple[int | None, int | None]
 
 
 def log_tail(z: Any) -> Any:
@@ -88,6 +88,7 @@ FITS = [
         (0, 1),
         (6, 13),
     ),
+    Fit("LOG_ERFC", "log(erfc(x)) = p(x), 1 <= x <= 4", lambda x: mp.log(mp.erfc(x)), (1, 4), (8, None)),
     Fit(
         "ERFC",
         "erfc(x) = exp(-x^2) p(q) / (1 + 2x), q = (x-4)/(x+4), x >= 1/2",
@@ -156,6 +157,8 @@ def main() -> None:
     for entry in FITS:
         lines += [f"# {entry.about}", f"{entry.name}: dict[int, tuple[float, ...]] = {{"]
         for width, degree in zip((32, 64), entry.degrees, strict=True):
+            if degree is None:
+                continue
             coefficients, error = fit(entry, degree)
             lines += [f"    # error of the fit: {mp.nstr(error, 2)}", f"    {width}: ("]
             lines += [f"        {mp.nstr(c, 17 if width == 64 else 10)}," for c in coefficients]

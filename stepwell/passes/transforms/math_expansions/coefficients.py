@@ -247,6 +247,22 @@ ERF: dict[int, tuple[float, ...]] = {
     ),
 }
 
+# log(erfc(x)) = p(x), 1 <= x <= 4
+LOG_ERFC: dict[int, tuple[float, ...]] = {
+    # error of the fit: 1.7e-8
+    32: (
+        0.0003201380497,
+        -1.130233435,
+        -0.6318260516,
+        -0.1100800829,
+        0.02642113601,
+        -0.004759596293,
+        0.0005968056257,
+        -4.605804269e-5,
+        1.637151415e-6,
+    ),
+}
+
 # erfc(x) = exp(-x^2) p(q) / (1 + 2x), q = (x-4)/(x+4), x >= 1/2
 ERFC: dict[int, tuple[float, ...]] = {
     # error of the fit: 2.7e-9

@@ -1,13 +1,14 @@
 """erf and erfc: a polynomial near 0, and exp(-x^2) times a polynomial in (x-4)/(x+4) beyond.
 
 The latter is the form of Shepherd and Laframboise, "Chebyshev approximation of (1+2x) exp(x^2) erfc(x) in
-0 <= x < infinity", 1981.
+0 <= x < infinity", 1981.  In float32, erf beyond 1 is 1 - exp(p(x)) with p fitted to log(erfc(x)): no division, for the
+sake of GELU.
 """
 
 from stepwell.passes.transforms.arithmetic import Number, polynomial
 from stepwell.passes.transforms.math_expansions import coefficients
 from stepwell.passes.transforms.math_expansions.exponential import exp_of_reduced, reduce_exp
-from stepwell.passes.transforms.math_expansions.formats import scale_by_power_of_two
+from stepwell.passes.transforms.math_expansions.formats import power_of_two, scale_by_power_of_two
 from stepwell.passes.transforms.math_expansions.registry import expansion
 
 # erf rounds to 1 above the first, erfc to 0 above the second.
@@ -35,8 +36,13 @@ def _erf_of_small(x: Number) -> Number:
 @expansion("math.erf")
 def erf(x: Number) -> Number:
     """Return the error function."""
-    size = x.abs().clamp_high(ERF_LIMIT[x.element.width])
-    far = 1.0 - _erfc_of_large(size)
+    width = x.element.width
+    size = x.abs().clamp_high(ERF_LIMIT[width])
+    if width in coefficients.LOG_ERFC:
+        _, shifted, r = reduce_exp(polynomial(size, coefficients.LOG_ERFC[width]))
+        far = 1.0 - exp_of_reduced(r) * power_of_two(shifted)
+    else:
+        far = 1.0 - _erfc_of_large(size)
     return (size > 1.0).select(far, _erf_of_small(size)).copysign(x)
 
 

@@ -23,7 +23,9 @@ EXPM1_RANGE = {32: (-20.0, 88.9), 64: (-42.0, 709.9)}
 
 def reduce_exp(x: Number) -> tuple[Number, Number, Number]:
     """Return (n, its shifted form, r) with x = n ln 2 + r and |r| <= ln 2 / 2."""
-    n, shifted = round_to_integer(x * LOG2_E)
+    magic = format_of(x).round_magic
+    shifted = x.fma(LOG2_E, magic)
+    n = shifted - magic
     high, low = coefficients.LN2[x.element.width]
     return n, shifted, n.fma(-low, n.fma(-high, x))
 
