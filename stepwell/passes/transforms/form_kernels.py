@@ -150,7 +150,8 @@ def _check_symbols(flow: Flow, bound: set[str]) -> None:
 
 def _unique(kernel: Any, known: dict[str, str]) -> str:
     """Name a new kernel, or erase it where an equal one exists; return the name."""
-    text = str(kernel.get_asm())
+    # In local scope, or printing would number the values of the whole program each time.
+    text = str(kernel.get_asm(use_local_scope=True, assume_verified=True))
     if text in known:
         kernel.erase()
         return known[text]

@@ -8,7 +8,7 @@ from typing import Any
 
 from stepwell.passes.schedules.abi import bytes_of
 from stepwell.passes.schedules.kernel import Kernel, Refusal
-from stepwell.passes.transforms.fusion.nodes import OTHER, UNIT, Access, Kind, Node, captured_values, make_node
+from stepwell.passes.transforms.fusion.nodes import OTHER, UNIT, Access, Kind, Node, make_node
 from stepwell.support.bindings import ir
 from stepwell.support.symbolic import Expr
 
@@ -34,6 +34,7 @@ class Flow:
 
     Attributes:
         nodes: one per top-level op except the terminator.
+        node: the same by op.
         needed: nodes whose results must lie in memory whatever fusion does: returned, or viewed by a reshape.
         inlined: nodes that every user computes for itself; rules fill this.
     """
@@ -43,7 +44,7 @@ class Flow:
         *body, self.terminator = [op.operation for op in function.regions[0].blocks[0].operations]
         self.nodes = [make_node(number, op) for number, op in enumerate(body)]
         self.producer: dict[Any, Node] = {}
-        self._node = {node.op: node for node in self.nodes}
+        self.node = {node.op: node for node in self.nodes}
         self.needed: set[Node] = set()
         self.inlined: set[Node] = set()
         self._constant: dict[Node, bool] = {}
@@ -152,8 +153,7 @@ class Flow:
     @staticmethod
     def scalars(node: Node) -> list[Any]:
         """Return the index values that a node uses, in its regions too."""
-        used = [*node.op.operands, *captured_values(node.op)] if len(node.op.regions) else list(node.op.operands)
-        return [value for value in used if isinstance(value.type, ir.IndexType)]
+        return [value for value in (*node.op.operands, *node.captured) if isinstance(value.type, ir.IndexType)]
 
     # -- edges -------------------------------------------------------------------------------------------------------
 
@@ -180,7 +180,7 @@ class Flow:
             owner = use.owner.operation
             while owner.parent != self.kernel.function:
                 owner = owner.parent
-            reader = self._node.get(owner)
+            reader = self.node.get(owner)
             if reader is not None and reader in self.inlined:
                 for result in owner.results:
                     yield from self.readers(result)

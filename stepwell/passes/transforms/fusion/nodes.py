@@ -77,6 +77,7 @@ class Node:
         reduced: for reductions, the loops that disappear.
         cost: how expensive one element is.
         checks: whether it can report an error at run time.
+        captured: values from outside that its regions use.
     """
 
     number: int
@@ -88,11 +89,23 @@ class Node:
     reduced: tuple[int, ...] = ()
     cost: int = 0
     checks: bool = False
+    captured: tuple[Any, ...] = ()
     users: list["Node"] = field(default_factory=list)
 
 
 def make_node(number: int, op: Any) -> Node:
     """Classify a top-level op of a function."""
+    node = _classify(number, op)
+    if len(op.regions):
+        node.captured = tuple(dict.fromkeys(captured_values(op)))
+        tensors = [value for value in node.captured if isinstance(value.type, ir.RankedTensorType)]
+        node.reads += tuple(Read(value, None, captured=True) for value in tensors)
+        if tensors and node.kind is Kind.MOVEMENT:
+            node.kind = Kind.POINTWISE
+    return node
+
+
+def _classify(number: int, op: Any) -> Node:
     name = op.name
     results = list(op.results)
     tensors = [result for result in results if isinstance(result.type, ir.RankedTensorType)]
@@ -109,7 +122,7 @@ def make_node(number: int, op: Any) -> Node:
     if name == "linalg.generic":
         return _generic(number, op)
     operands = [value for value in op.operands if isinstance(value.type, ir.RankedTensorType)]
-    reads = [Read(value, None, captured=True) for value in (*operands, *captured_tensors(op))]
+    reads = [Read(value, None, captured=True) for value in operands]
     return Node(number, op, Kind.LOOP, tuple(reads))
 
 
@@ -117,12 +130,7 @@ def _generic(number: int, op: Any) -> Node:
     maps = [_access(map_) for map_ in indexing_maps(op)]
     inputs = len(op.operands) - len(op.results)
     iterators = iterator_types(op)
-    names, has_captures = [], False
-    block = op.regions[0].blocks[0]
-    for child in block.operations:
-        names.append(child.operation.name)
-        has_captures = has_captures or names[-1] in ("tensor.extract", "tensor.dim", "scf.if", "scf.for", "scf.while")
-    captured = [Read(value, None, captured=True) for value in captured_tensors(op)] if has_captures else []
+    names = [child.operation.name for child in op.regions[0].blocks[0].operations]
     cost = sum(0 if n in _FREE_IN_BODY else 1 if n in _SIMPLE else EXPENSIVE for n in names)
     checks = "cf.assert" in names
     out = maps[inputs]
@@ -130,15 +138,15 @@ def _generic(number: int, op: Any) -> Node:
     if "reduction" not in iterators:
         inverse = {dim: position for position, dim in enumerate(out)}
         if len(inverse) != len(iterators) or any(map_ != out for map_ in maps[inputs:]):
-            reads = [*(Read(value, None) for value in operands), *captured]
+            reads = [Read(value, None, captured=True) for value in operands]
             return Node(number, op, Kind.LOOP, tuple(reads), cost=cost, checks=checks)
         reads = [
             Read(value, tuple(inverse[dim] if dim >= 0 else dim for dim in map_))
             for value, map_ in zip(operands, maps, strict=True)
         ]
-        moves = not captured and all(name in ("linalg.yield", "arith.constant") for name in names)
+        moves = all(name in ("linalg.yield", "arith.constant") for name in names)
         kind = Kind.MOVEMENT if moves and inputs else Kind.POINTWISE
-        return Node(number, op, kind, (*reads, *captured), len(out), tuple(range(len(out))), cost=cost, checks=checks)
+        return Node(number, op, kind, tuple(reads), len(out), tuple(range(len(out))), cost=cost, checks=checks)
     reduced = tuple(dim for dim, iterator in enumerate(iterators) if iterator == "reduction")
     reads = [Read(value, map_) for value, map_ in zip(operands, maps, strict=True)]
     kind = Kind.REDUCTION
@@ -146,7 +154,7 @@ def _generic(number: int, op: Any) -> Node:
         kind = Kind.CONTRACTION
     elif any(OTHER in map_ for map_ in maps):
         kind = Kind.WINDOW
-    return Node(number, op, kind, (*reads, *captured), len(iterators), out, reduced, cost=cost, checks=checks)
+    return Node(number, op, kind, tuple(reads), len(iterators), out, reduced, cost=cost, checks=checks)
 
 
 def _access(map_: Any) -> tuple[int, ...]:
@@ -178,8 +186,3 @@ def captured_values(op: Any) -> Iterator[Any]:
 
     visit(op)
     return (value for value in used if value not in inside)
-
-
-def captured_tensors(op: Any) -> list[Any]:
-    """Return the tensors from outside that the regions of ``op`` use, each once."""
-    return list(dict.fromkeys(value for value in captured_values(op) if isinstance(value.type, ir.RankedTensorType)))

@@ -20,6 +20,7 @@ from stepwell.passes.transforms.fusion.nodes import EXPENSIVE, Kind, Node
 from stepwell.support.symbolic import Expr
 
 MAX_BUFFERS = 24
+MAX_OUTPUTS = 8
 MAX_NODES = 96
 # A row kernel gives each row to one thread: with fewer rows, what follows the reduction is a kernel of its own unless
 # the whole is small.
@@ -97,7 +98,7 @@ def join(flow: Flow, first: Facts, second: Facts, edges: list[tuple[Node, Use]])
     produced = {result for node in joint.levels for result in node.op.results}
     joint.inputs = (first.inputs | second.inputs) - produced
     outputs = sum(1 for node in joint.levels if node in flow.needed or _read_outside(node, joint.levels, flow))
-    if len(joint.inputs) + outputs > MAX_BUFFERS:
+    if outputs > MAX_OUTPUTS or len(joint.inputs) + outputs > MAX_BUFFERS:
         return None
     return joint
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from stepwell.passes.schedules.kernel import Refusal
 from stepwell.passes.transforms.fusion.flow import Flow
-from stepwell.passes.transforms.fusion.nodes import Kind, Node, captured_values
+from stepwell.passes.transforms.fusion.nodes import Kind, Node
 from stepwell.passes.transforms.linalg_fuse import INLINE, KERNEL
 from stepwell.support.bindings import arith, func, ir
 from stepwell.support.symbolic import Expr
@@ -63,11 +63,8 @@ class _Collector:
     def visit_op(self, op: Any) -> None:
         if op in self.ops:
             return
-        for value in op.operands:
+        for value in (*op.operands, *self.flow.node[op].captured):
             self.visit(value)
-        if len(op.regions):
-            for value in captured_values(op):
-                self.visit(value)
         self.ops[op] = None
 
     def visit(self, value: Any) -> None:
@@ -146,7 +143,7 @@ class _Copier:
                 func.ReturnOp([self.values[value] for value in self.contents.outputs])
 
     def copy_op(self, op: Any) -> None:
-        captured = list(captured_values(op)) if len(op.regions) else []
+        captured = self.flow.node[op].captured
         # Sizes are made before the copy, so that it can use them.
         for value in (*op.operands, *captured):
             if value not in self.values:
