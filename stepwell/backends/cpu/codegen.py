@@ -4,9 +4,10 @@ Runs in a worker process: MLIR and LLVM abort on their own bugs, and an abort mu
 """
 
 import subprocess
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+from stepwell.backends.arithmetic import count_flops
 from stepwell.runtime.elf_object import parse_object
 from stepwell.runtime.externals import KNOWN_SYMBOLS
 from stepwell.runtime.plan import KernelInfo
@@ -50,9 +51,13 @@ def compile_kernel(bytecode: bytes, pipeline_text: str, target_text: str) -> Com
             module = ir.Module.parse(bytecode, context)
         except ir.MLIRError as error:
             raise CompileError(f"the kernel cannot be parsed: {error}") from error
-        name = kernel_function(module.operation).attributes["sym_name"].value
+        function = kernel_function(module.operation)
+        name = function.attributes["sym_name"].value
+        # The schedules leave nothing to count on.
+        flops = count_flops(function) if function.name == "func.func" else None
         pipeline.run(module.operation)
         info = kernel_info(find_function(module.operation, name))
+        info = replace(info, flops=info.flops or flops)
         try:
             text = llvm.translate_module_to_llvmir(module.operation)
         except (ir.MLIRError, RuntimeError, ValueError) as error:
