@@ -155,29 +155,22 @@ RULES: dict[Stage, StageRules] = {
 
 
 def violations(module: "ir.Operation", stage: Stage) -> list[Fault]:
-    """Return every op below ``module`` that ``stage`` does not allow."""
+    """Return every op below ``module`` that ``stage`` does not allow; what is inside such an op is not looked at."""
+    return list(_faults_inside(module, stage, in_kernel=not is_program(module)))
+
+
+def _faults_inside(op: Any, stage: Stage, *, in_kernel: bool) -> Iterator[Fault]:
     rules = RULES[stage]
-    found: list[Fault] = []
-    for op, in_kernel in _placed(module, not is_program(module)):
-        if not rules.allowed(op.name, in_kernel):
-            found.append(Fault(op, f"is not allowed at stage '{stage.label}': {rules.reason(op.name)}"))
+    for child in (child.operation for region in op.regions for block in region.blocks for child in block.operations):
+        inside = in_kernel or child.name in ("builtin.module", "gpu.module")
+        if not rules.allowed(child.name, inside):
+            yield Fault(child, f"is not allowed at stage '{stage.label}': {rules.reason(child.name)}")
             continue
-        sized = rules.sized_types or (rules.sized_host and not in_kernel)
-        fault = next((fault for kind in _types(op) if (fault := _type_fault(kind, rules, sized))), "")
+        sized = rules.sized_types or (rules.sized_host and not inside)
+        fault = next((fault for kind in _types(child) if (fault := _type_fault(kind, rules, sized))), "")
         if fault:
-            found.append(Fault(op, f"{fault} at stage '{stage.label}'"))
-    return found
-
-
-def _placed(op: Any, in_kernel: bool) -> Iterator[tuple[Any, bool]]:
-    """Yield each op below ``op`` with whether it is part of a kernel."""
-    for region in op.regions:
-        for block in region.blocks:
-            for child in block.operations:
-                operation = child.operation
-                inside = in_kernel or operation.name in ("builtin.module", "gpu.module")
-                yield operation, inside
-                yield from _placed(operation, inside)
+            yield Fault(child, f"{fault} at stage '{stage.label}'")
+        yield from _faults_inside(child, stage, in_kernel=inside)
 
 
 def _types(op: Any) -> Iterator[Any]:
