@@ -52,6 +52,7 @@ _TENSOR_OPS = frozenset(
         "pad",
         "extract_slice",
         "insert_slice",
+        "parallel_insert_slice",
         "concat",
         "expand_shape",
         "collapse_shape",
