@@ -149,12 +149,18 @@ class DiskCache:
         """Hold the lock of ``key`` against other processes and threads.
 
         Yields:
-            whether it is held; False where another has it and ``wait`` is not set.
+            whether it is held; False where another has it and ``wait`` is not set.  Where there can be no lock, since
+            the directory has gone or the disk is full, work goes on without one.
         """
         directory = self.directory / "locks"
-        directory.mkdir(mode=0o700, exist_ok=True)
-        # Few files serve all keys; two keys that share one only wait for each other.
-        descriptor = os.open(directory / key[:3], os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            directory.mkdir(mode=0o700, exist_ok=True)
+            # Few files serve all keys; two keys that share one only wait for each other.
+            descriptor = os.open(directory / key[:3], os.O_RDWR | os.O_CREAT, 0o600)
+        except OSError as error:
+            _warn_once(f"the cache directory {self.directory} cannot be written: {error.strerror}")
+            yield True
+            return
         try:
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))

@@ -97,6 +97,16 @@ def test_locks(cache: DiskCache) -> None:
     assert order == ["first", "other"]
 
 
+def test_directory_that_goes_is_a_warning(cache: DiskCache) -> None:
+    cache_module._warn_once.cache_clear()
+    cache.directory.rmdir()
+    with pytest.warns(RuntimeWarning, match="cannot be written: No such file or directory"), cache.lock(KEY) as held:
+        assert held
+        cache.put(KEY, {}, b"code")
+    assert cache.get(KEY) is None
+    cache.trim()
+
+
 def use_nobody(path: Path) -> None:
     """Give the directory away where we may: root can write anywhere, so that modes alone refuse nothing."""
     os.chown(path, 65534, 65534)
