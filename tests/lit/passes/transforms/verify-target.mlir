@@ -1,0 +1,17 @@
+// RUN: stepwell-opt %s --verify-target | FileCheck %s
+
+// CHECK: module attributes {stepwell.stage = "target"}
+func.func @main() {
+  return
+}
+module @k0 {
+  llvm.func @GOMP_parallel(!llvm.ptr, !llvm.ptr, i32, i32)
+  llvm.mlir.global private constant @table(1.0 : f32) : f32
+  // CHECK: llvm.func @k0(
+  llvm.func @k0(%x: !llvm.ptr, %n: i64, %workspace: !llvm.ptr, %status: !llvm.ptr) {
+    llvm.return
+  }
+  llvm.func internal @body(%i: i32) {
+    llvm.return
+  }
+}
