@@ -109,6 +109,8 @@ def misbehaving(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str
     name = f"misbehaving_{os.getpid()}"
     (tmp_path / f"{name}.py").write_text(PASSES)
     monkeypatch.syspath_prepend(str(tmp_path))
+    # Failing passes leave files to repeat them with.
+    monkeypatch.setenv("STEPWELL_REPRODUCERS", str(tmp_path))
     yield name
 
 
@@ -198,9 +200,8 @@ def misbehave(module: str, how: str, **limits: Any) -> bytes:
     return code
 
 
-def test_dead_workers_are_errors(misbehaving: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_dead_workers_are_errors(misbehaving: str, tmp_path: Path) -> None:
     start = r"the worker that compiled kernel 'k0' failed twice: it "
-    monkeypatch.setenv("STEPWELL_REPRODUCERS", str(tmp_path))
     with pytest.raises(
         WorkerError, match=start + r"was killed by SIGABRT:\n(.|\n)*Assertion `sizes fit' failed"
     ) as died:
