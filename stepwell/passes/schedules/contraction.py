@@ -45,6 +45,8 @@ class Factor:
         free_merges: the free loops walk memory as one loop.
         depth_merges: the reduction loops walk memory as one loop.
         plain: every element is copied from one buffer.
+        panel: columns of a panel, where a constant operand has been packed to ``[columns / panel, depth, panel]``;
+            else 0.
     """
 
     value: Any
@@ -55,6 +57,7 @@ class Factor:
     free_merges: bool = False
     depth_merges: bool = False
     plain: bool = False
+    panel: int = 0
 
     @property
     def runs_along_depth(self) -> bool:
@@ -137,7 +140,7 @@ def find_contraction(kernel: Kernel) -> Contraction:
         Refusal: there is none, or more than one reduction, or something is not elementwise around it.
     """
     op = _only_reduction(kernel)
-    multiply, casts, numbers = _match_body(op)
+    multiply, casts, numbers = match_product(op)
     extents = _extents(kernel, op)
     ranges = Ranges()
     for dim, extent in enumerate(extents):
@@ -190,8 +193,12 @@ def _only_reduction(kernel: Kernel) -> Any:
     return reductions[0]
 
 
-def _match_body(op: Any) -> tuple[str, list[tuple[Any, ...]], list[int]]:
-    """Return the product's op name, and each factor's casts and operand number."""
+def match_product(op: Any) -> tuple[str, list[tuple[Any, ...]], list[int]]:
+    """Return the op that multiplies, and each factor's casts and operand number.
+
+    Raises:
+        Refusal: ``op``, a linalg.generic, sums up something else than products of its two inputs.
+    """
     block = op.regions[0].blocks[0]
     if len(op.results) != 1 or len(op.operands) != 3:
         raise Refusal("a contraction has two inputs and one output")
@@ -302,7 +309,7 @@ def _is_stencil(factors: list[Factor], free: list[list[int]], extents: tuple[Exp
     """Tell whether nothing is reused: one row and one column, or one row and a window that slides along columns."""
     rows = product([extents[dim] for dim in free[1 - right]])
     columns = product([extents[dim] for dim in free[right]])
-    slides = any(not isinstance(r, ir.AffineDimExpr | ir.AffineConstantExpr) for r in factors[right].map.results)
+    slides = any(isinstance(r, ir.AffineAddExpr | ir.AffineMulExpr) for r in factors[right].map.results)
     if columns == ONE and rows == ONE:
         return True
     return slides and rows == ONE
@@ -343,4 +350,17 @@ def _lay_out(
         free_merges=_merge_all(free, extents, [found]),
         depth_merges=_merge_all(depth, extents, [found]),
         plain=found.plain and not factor.casts,
+        panel=_panel(factor.map, free) if found.plain else 0,
     )
+
+
+def _panel(affine_map: Any, free: tuple[int, ...]) -> int:
+    """Return the width of the panels that a map walks: it holds ``d floordiv width`` and ends in ``d mod width``."""
+    last = affine_map.results[-1] if len(affine_map.results) else None
+    if not isinstance(last, ir.AffineModExpr) or len(free) != 1 or not _uses(last.lhs, free[0]):
+        return 0
+    width = ir.AffineConstantExpr(last.rhs).value
+    dim = ir.AffineDimExpr.get(free[0])
+    wanted = [ir.AffineExpr.get_floor_div(dim, width), ir.AffineExpr.get_mod(dim, width)]
+    found = [r for r in affine_map.results if _uses(r, free[0])]
+    return width if found == wanted else 0

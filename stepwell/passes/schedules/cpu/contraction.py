@@ -21,9 +21,10 @@ from stepwell.passes.schedules.cpu.contraction_results import Results, compare
 from stepwell.passes.schedules.cpu.contraction_tiles import ceil_div, first_lanes, for_tiles, set_lanes
 from stepwell.passes.schedules.cpu.rule import Rule
 from stepwell.passes.schedules.elements import Elements
-from stepwell.passes.schedules.indexing import LANE, ONE, ZERO
+from stepwell.passes.schedules.indexing import LANE, ONE, ZERO, product
 from stepwell.passes.schedules.kernel import Kernel
 from stepwell.passes.schedules.memory import load, store
+from stepwell.support.bindings import ir
 from stepwell.support.symbolic import Expr
 from stepwell.support.target import Target
 
@@ -63,6 +64,9 @@ class ContractionRule(Rule):
         except BaseException:
             opened.abandon()
             raise
+        opened.function.attributes["stepwell.flops"] = ir.StringAttr.get(
+            str(2 * product(parameters.contraction.extents))
+        )
         opened.close(self.name, parameters.reasons)
 
 
@@ -83,6 +87,8 @@ class _Writer:
         self.blocked = not single
         self.row_rest = _rest(self.rows, parameters.tile_rows, parameters.block_rows, parameters.task_rows)
         self.column_rest = _rest(self.columns, parameters.tile_columns, parameters.task_columns)
+        # Packed columns are there up to the end of a panel, whatever they hold.
+        self.masks_right = not parameters.pack_right and not contraction.right.panel
         set_lanes(self.code, parameters.lanes)
 
     # Tasks
@@ -159,6 +165,7 @@ class _Writer:
                 p.tile_columns,
                 self.column_rest,
                 lambda column, width, left: self._panel(start, part, columns, depth, column, width, left),
+                numbered=self.contraction.right.panel > 0,
             )
             return ()
 
@@ -210,7 +217,7 @@ class _Writer:
         def step(k: Expr, sums: list[Any]) -> list[Any]:
             right = []
             for number in range(vectors):
-                there = left - number * lanes if left is not None and not self.parameters.pack_right else None
+                there = left - number * lanes if left is not None and self.masks_right else None
                 with first_lanes(code, there):
                     right.append(self.operands.right_vector(columns, depth, column, number * lanes, k))
             nexts = []

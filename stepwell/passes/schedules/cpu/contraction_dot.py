@@ -10,6 +10,7 @@ from typing import Any
 from stepwell.passes.schedules.abi import OpenKernel, bytes_of
 from stepwell.passes.schedules.contraction import Contraction
 from stepwell.passes.schedules.cpu.contraction_operands import Operands
+from stepwell.passes.schedules.cpu.contraction_parameters import vector_lanes
 from stepwell.passes.schedules.cpu.contraction_results import Results
 from stepwell.passes.schedules.cpu.contraction_tiles import ceil_div, first_lanes, for_tiles, set_lanes, transpose
 from stepwell.passes.schedules.elements import Elements
@@ -48,7 +49,7 @@ def choose_dot(contraction: Contraction, target: Target) -> tuple[DotParameters,
     if not contraction.right.runs_along_depth or not rows.is_constant:
         return None
     size = bytes_of(contraction.element)
-    lanes = min(target.vector_bits // 8 // size, 16)
+    lanes = vector_lanes(size, target)
     depth = contraction.count(contraction.depth)
     length = depth.constant if depth.is_constant else _ASSUMED_EXTENT
     if rows.constant > (_MOST_ROWS if lanes * length * size <= _L1_BYTES else _MOST_ROWS_BEYOND_L1):

@@ -83,15 +83,17 @@ def with_usable_lines(contraction: Contraction) -> Contraction:
 def choose_parameters(contraction: Contraction, target: Target) -> tuple[Parameters, tuple[str, ...]]:
     """Return tile sizes for a contraction, and why they were chosen."""
     size = bytes_of(contraction.element)
-    lanes = min(target.vector_bits // 8 // size, 16)
+    lanes = vector_lanes(size, target)
     rows, columns = _assume(contraction.count(contraction.rows)), _assume(contraction.count(contraction.columns))
     depth = _assume(contraction.count(contraction.depth))
-    tile_rows, tile_vectors = _register_tile(contraction, lanes, target.vector_registers)
+    tile_rows, tile_vectors = register_tile(
+        contraction.count(contraction.rows), contraction.count(contraction.columns), lanes, target.vector_registers
+    )
     tile_columns = tile_vectors * lanes
     panel = _PANEL_BYTES_PER_REGISTER * target.vector_registers
     block_depth = min(max(_round_down(panel // (tile_columns * size), 64), 64), _MOST_DEPTH)
-    pack_right = _right_packing(contraction, rows, tile_rows)
-    streams = rows <= _STREAMED_ROWS and not pack_right and columns > 2 * tile_columns
+    pack_right = _right_packing(contraction, rows, tile_rows, tile_columns)
+    streams = rows <= _STREAMED_ROWS and not pack_right and not contraction.right.panel and columns > 2 * tile_columns
     if streams:
         block_depth = _STREAMED_DEPTH
     elif contraction.count(contraction.depth).is_constant:
@@ -157,11 +159,15 @@ def _share(total: int, most: int, step: int) -> int:
     return max(_round_up(-(-total // parts), step), step)
 
 
-def _register_tile(contraction: Contraction, lanes: int, registers: int) -> tuple[int, int]:
-    """Return rows and vectors: accumulators take three quarters of the registers."""
+def vector_lanes(size: int, target: Target) -> int:
+    """Return how many sums of ``size`` bytes a vector holds; transposing more than 16 would not pay."""
+    return min(target.vector_bits // 8 // size, 16)
+
+
+def register_tile(row_count: Expr, column_count: Expr, lanes: int, registers: int) -> tuple[int, int]:
+    """Return rows and vectors of a register tile: accumulators take three quarters of the registers."""
     accumulators = 12 if registers == 16 else 24
     rows, vectors = (6, 2) if registers == 16 else (6, 4)
-    row_count, column_count = contraction.count(contraction.rows), contraction.count(contraction.columns)
     if column_count.is_constant and column_count.constant <= lanes * (vectors - 1):
         vectors = max(-(-column_count.constant // lanes), 1)
         rows = min(accumulators // vectors, 12)
@@ -183,8 +189,10 @@ def _left_packing(contraction: Contraction) -> str:
     return "free"
 
 
-def _right_packing(contraction: Contraction, rows: int, tile_rows: int) -> str:
+def _right_packing(contraction: Contraction, rows: int, tile_rows: int, tile_columns: int) -> str:
     right = contraction.right
+    if right.panel == tile_columns:
+        return ""
     single = right.free_merges or len(contraction.columns) < 2
     if right.free_stride not in (1, 2) and right.runs_along_depth:
         return "depth"

@@ -38,7 +38,7 @@ def first_lanes(code: Code, count: Expr | None) -> Iterator[None]:
         code.mask = before
 
 
-def for_tiles(code: Code, count: Expr, size: int, rest: int, body: Tile) -> None:
+def for_tiles(code: Code, count: Expr, size: int, rest: int, body: Tile, *, numbered: bool = False) -> None:
     """Write ``body(start, size, None)`` for each whole tile, and once for the remainder.
 
     Args:
@@ -47,17 +47,24 @@ def for_tiles(code: Code, count: Expr, size: int, rest: int, body: Tile) -> None
         size: items of a tile.
         rest: what is known of the remainder: 0 if there is never one, its size if that is known, else ``size``.
         body: gets the first item, the tile's static size, and for a remainder the number of items that exist.
+        numbered: count tiles instead of items, so that a tile's start is known to be a multiple of ``size``.
     """
 
     def whole_tile(at: Expr, _: list[Any]) -> tuple[()]:
         body(at, size, None)
         return ()
 
+    def numbered_tile(number: Expr, _: list[Any]) -> tuple[()]:
+        body(number * size, size, None)
+        return ()
+
+    whole = count if rest == 0 else count // size * size
+    if numbered:
+        code.loop(ZERO, whole // size, numbered_tile)
+    else:
+        code.loop(ZERO, whole, whole_tile, step=size, whole_steps=True)
     if rest == 0:
-        code.loop(ZERO, count, whole_tile, step=size, whole_steps=True)
         return
-    whole = Expr.const(count.constant // size * size) if count.is_constant else count // size * size
-    code.loop(ZERO, whole, whole_tile, step=size, whole_steps=True)
     if count.is_constant:
         rest = (count - whole).constant
 
@@ -65,7 +72,13 @@ def for_tiles(code: Code, count: Expr, size: int, rest: int, body: Tile) -> None
         body(at, rest, count - at)
         return ()
 
-    code.loop(whole, count, last_tile, step=size)
+    def numbered_last(number: Expr, _: list[Any]) -> tuple[()]:
+        return last_tile(number * size, _)
+
+    if numbered:
+        code.loop(whole // size, ceil_div(count, size), numbered_last)
+    else:
+        code.loop(whole, count, last_tile, step=size)
 
 
 def for_vectors(code: Code, count: Expr, exact: bool, body: Callable[[Expr, Expr | None], None]) -> None:
