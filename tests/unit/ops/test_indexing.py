@@ -84,6 +84,16 @@ def test_index_put() -> None:
         Case("index-copy", lambda x, i: (x.index_copy(1, i, x[:, :3]), x.index_copy(-1, i, x[..., :3])), [x, i + 4]),
         Case("index-fill", lambda x, i: (x.index_fill(1, i, 7.0), x.index_fill(0, i, x[0, 0, 0])), [x, i]),
         Case("mask", lambda x, i: put(lambda _: x > 0, 0.5)(x, i), [x, i]),  # type: ignore[operator]
+        Case("masked-rows-set", lambda x, i: put(lambda _: x[:, 0, 0] > 0, lambda x: x[0])(x, i), [x, i]),  # type: ignore[operator]
+        Case(
+            "index-reduce",
+            lambda x, i: tuple(
+                x.index_reduce(1, i, x[:, :5], r, include_self=keep)
+                for r in ("mean", "amax", "prod")
+                for keep in (True, False)
+            ),
+            [x, repeated % 4],
+        ),
         Case("masked-scatter", lambda x, y: x.masked_scatter(x > 0, y), [x, draw.floats(150)]),
         Case("masked-rows", lambda x, y: x.masked_scatter(x[0] > 0, y), [x, draw.floats(5, 5, 6)]),
     ]

@@ -48,7 +48,11 @@ def test_slices() -> None:
     x = draw.floats(3, 8, 6)
     cases = [
         Case("slice", lambda x: (x[1:], x[:, -2:], x[:, ::2], x[:, 1:100:3], x[..., 3:1], x[:, -100:2]), [x]),
-        Case("select", lambda x: (x.select(1, -1), x[1, 2], x[1, 2, 3], x[:, -8], x.narrow(1, 1, 2)), [x]),
+        Case(
+            "select",
+            lambda x: (x.select(1, -1), x[1, 2], x[1, 2, 3], x[:, -8], x.narrow(1, 1, 2), x.narrow_copy(1, -3, 2)),
+            [x],
+        ),
         Case("split", lambda x: (*x.split(3, 1), *x.chunk(2, 0), *x.split([1, 0, 7], 1), *x.unbind(2)), [x]),
         Case("tensor-split", lambda x: (*torch.tensor_split(x, 4, 1), *torch.hsplit(x, 2)), [x]),
         Case("nothing", lambda x: (x[3:], x[:0].flip(0), x[:, 5:5, None]), [x]),

@@ -108,22 +108,22 @@ def convert_index_put(
     values: Value,
     accumulate: bool = False,
 ) -> Value:
-    masks = [index for index in indices if index is not None]
-    if len(masks) == 1 and meta_of(masks[0]).dtype is DType.BOOL and rank_of(values) == 0 and not accumulate:
-        return _masked_fill(importer, operand, indices, masks[0], values)
+    given = [dim for dim, index in enumerate(indices) if index is not None]
+    mask = indices[given[0]] if len(given) == 1 else None
+    if mask is not None and meta_of(mask).dtype is DType.BOOL and not accumulate:
+        after = rank_of(operand) - given[0] - rank_of(mask)
+        if rank_of(values) <= after:
+            return _masked_fill(importer, operand, mask, given[0], values)
     dims, tensors = _indices(importer, indices)
     return _index_put(importer, operand, dims, tensors, values, accumulate)
 
 
-def _masked_fill(
-    importer: Importer, operand: Value, indices: Sequence[Value | None], mask: Value, value: Value
-) -> Value:
-    """One value under a mask: what no shape depends on."""
-    meta, first = meta_of(operand), next(dim for dim, index in enumerate(indices) if index is not None)
-    shape = shape_of(mask)
+def _masked_fill(importer: Importer, operand: Value, mask: Value, first: int, values: Value) -> Value:
+    """The same values wherever the mask, from dimension ``first`` on, holds: what no shape depends on."""
+    meta, shape = meta_of(operand), shape_of(mask)
     after = meta.rank - first - len(shape)
     aligned = reshape(importer, mask, [*[ONE] * first, *shape, *[ONE] * after])
-    return importer.emit(WhereOp, aligned, importer.convert(value, meta.dtype), operand)
+    return importer.emit(WhereOp, aligned, importer.convert(values, meta.dtype), operand)
 
 
 def _index_put(
@@ -164,8 +164,29 @@ def convert_index_copy(importer: Importer, node: Any, operand: Value, dim: int, 
     return _write_parts(importer, operand, dim, index, source, None)
 
 
+@converts("aten.index_reduce.default")
+def convert_index_reduce(
+    importer: Importer,
+    node: Any,
+    operand: Value,
+    dim: int,
+    index: Value,
+    source: Value,
+    reduce: str,
+    *,
+    include_self: bool = True,
+) -> Value:
+    return _write_parts(importer, operand, dim, index, source, reduce, include_self)
+
+
 def _write_parts(
-    importer: Importer, operand: Value, dim: int, index: Value, source: Value, reduce: str | None
+    importer: Importer,
+    operand: Value,
+    dim: int,
+    index: Value,
+    source: Value,
+    reduce: str | None,
+    include_self: bool = True,
 ) -> Value:
     """Write the parts of ``source`` along ``dim`` to the positions ``index``, which must not be negative."""
     shape = shape_of(operand)
@@ -175,7 +196,7 @@ def _write_parts(
     column = [ONE] * rank_of(vector)
     column[place] = shape_of(line)[0]
     spread = expand(importer, reshape(importer, line, column), shape_of(src))
-    return reshape(importer, _scatter(importer, vector, place, spread, src, reduce), shape)
+    return reshape(importer, _scatter(importer, vector, place, spread, src, reduce, include_self), shape)
 
 
 @converts("aten.index_fill.int_Scalar", "aten.index_fill.int_Tensor")

@@ -178,6 +178,11 @@ def slice_bounds(
     return first, last
 
 
+@converts("aten.narrow_copy.default")
+def convert_narrow(importer: Importer, node: Any, operand: Value, dim: int, start: Size, length: Size) -> Value:
+    return convert_slice(importer, node, operand, dim, start, Expr.of(start) + length)
+
+
 @converts("aten.slice.Tensor")
 def convert_slice(
     importer: Importer,
