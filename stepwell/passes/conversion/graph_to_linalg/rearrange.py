@@ -96,7 +96,7 @@ def reshape(build: Builder, item: Tensor, shape: Shape) -> Tensor:
         return item
     if has_no_elements(shape):
         return empty(build, meta)
-    groups = _common_groups(source, shape)
+    groups = common_groups(source, shape)
     if groups is None:
         return _reshape_by_position(build, item, meta)
     joined = tuple(number_of_elements(source[first:last]) for (first, last), _ in groups)
@@ -107,7 +107,7 @@ def reshape(build: Builder, item: Tensor, shape: Shape) -> Tensor:
     return Tensor(item.value, meta)
 
 
-def _common_groups(source: Shape, target: Shape) -> list[tuple[tuple[int, int], tuple[int, int]]] | None:
+def common_groups(source: Shape, target: Shape) -> list[tuple[tuple[int, int], tuple[int, int]]] | None:
     """Pair the shortest runs of dimensions with equal products; None where a static product meets a dynamic one."""
     groups = []
     i = j = 0
