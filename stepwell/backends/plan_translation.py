@@ -1,6 +1,7 @@
 """The host's program from the plan dialect to the plain data that the runtime executes."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from stepwell.runtime.plan import (
     TensorRef,
 )
 from stepwell.support.bindings import ir
+from stepwell.support.dtypes import DType
 from stepwell.support.errors import CompileError
 from stepwell.support.locations import plain_location
 from stepwell.support.signature import Signature
@@ -38,10 +40,17 @@ def translate(module: "ir.Operation", kernels: Mapping[str, KernelInfo], signatu
         raise CompileError("the program has no host function @main", fix="run form-kernels and plan-buffers on it")
     numbers = list(range(len(signature.arguments)))
     main = _translate_function(functions["main"], numbers)
+    # Below the graph stage integers carry no sign, so that the signature alone tells uint8 from int8.
+    dtypes = [spec.dtype for spec in signature.results]
+    main = replace(main, results=tuple(map(_with_dtype, main.results, dtypes)))
     prepare = None
     if "prepare" in functions:
         prepare = _translate_function(functions["prepare"], _argument_numbers(functions["prepare"]))
     return Plan(PLAN_VERSION, main, prepare, dict(kernels), signature)
+
+
+def _with_dtype(tensor: TensorRef, dtype: DType) -> TensorRef:
+    return replace(tensor, dtype=dtype)
 
 
 def host_functions(module: Any) -> dict[str, Any]:

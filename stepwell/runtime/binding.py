@@ -128,7 +128,7 @@ def check_shapes(
     for bound in symbols:
         if bound.name in sizes:
             path = origins[bound.name]
-            _check_range(path, sizes[bound.name], bound.minimum, bound.maximum, None)
+            _check_range(path, sizes[bound.name], bound.minimum, bound.maximum, bound.divisor, bound.remainder)
     for guard in program.guards:
         _check_guard(guard, sizes, origins)
     return sizes
@@ -160,13 +160,15 @@ def _check_guard(guard: Guard, sizes: Mapping[str, int], origins: Mapping[str, s
     _check_range(path, guard.expr.evaluate(sizes), guard.minimum, guard.maximum, guard.divisor)
 
 
-def _check_range(path: str, value: int, minimum: int | None, maximum: int | None, divisor: int | None) -> None:
+def _check_range(
+    path: str, value: int, minimum: int | None, maximum: int | None, divisor: int | None, remainder: int = 0
+) -> None:
     if minimum is not None and value < minimum:
         wanted = f"at least {minimum}"
     elif maximum is not None and value > maximum:
         wanted = f"at most {maximum}"
-    elif divisor and value % divisor:
-        wanted = f"a multiple of {divisor}"
+    elif divisor and value % divisor != remainder:
+        wanted = f"a multiple of {divisor}" + (f" plus {remainder}" if remainder else "")
     else:
         return
     raise ArgumentError(f"{path} must be {wanted}, got {value}", fix="export the program with wider bounds, or pad")

@@ -84,7 +84,12 @@ class Outputs:
 
     def nest(self, results: Sequence[tuple[TensorKind, Any]]) -> Any:
         """Return the results in the exported structure."""
-        return self._signature.outputs.unflatten(lambda number: results[number][1])
+
+        def value(number: int) -> Any:
+            found = results[number][1]
+            return int(found) if self._signature.results[number].kind == "size" else found
+
+        return self._signature.outputs.unflatten(value)
 
     def _check_writable(self, inputs: Inputs) -> None:
         for _, position in self._to_user:

@@ -130,8 +130,8 @@ def test_shapes() -> None:
     cases = []
     for name in ("exp", "relu", "floor", "neg"):
         function = getattr(torch, name)
-        for shape in ((), (0,), (1,), (3, 0, 2), (1, 17), (2, 3, 5, 7)):
-            cases.append(Case(f"{name} {shape}", function, [draw.floats(*shape)]))
+        shapes = ((), (0,), (1,), (3, 0, 2), (1, 17), (2, 3, 5, 7))
+        cases += [Case(f"{name} {shape}", function, [draw.floats(*shape)]) for shape in shapes]
         cases.append(Case(f"{name} dynamic", function, [draw.floats(3, 5)], {0: {0: "n"}}, [draw.floats(13, 5)]))
     check_cases("elementwise", cases)
 
@@ -156,8 +156,7 @@ def test_casts() -> None:
         values = draw.like(source, 4, 3) * (3 if source.is_floating_point else 1)
         if source.is_floating_point:
             values = values.abs()
-        for target in dtypes:
-            cases.append(Case(f"{source} to {target}", lambda x, target=target: x.to(target), [values]))
+        cases += [Case(f"{source} to {target}", lambda x, target=target: x.to(target), [values]) for target in dtypes]
     special = torch.tensor([float("nan"), float("inf"), -0.0, 0.0, 0.3])
     cases += [Case(f"special to {t}", lambda x, t=t: x.to(t), [special]) for t in (*FLOATS, torch.bool)]
     wide = torch.tensor([300, -1, 2**40 + 5, -(2**33)])

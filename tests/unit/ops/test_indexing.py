@@ -7,7 +7,8 @@ import torch.nn.functional as F
 from harness import Case, Inputs, check_cases, import_cases
 from harness.evaluation import evaluate
 
-from stepwell.support.errors import ImportProgramError
+import stepwell as sw
+from stepwell.support.errors import ImportProgramError, RuntimeFailure
 
 DTYPES = (torch.float32, torch.bfloat16, torch.int64, torch.uint8, torch.bool)
 
@@ -161,6 +162,45 @@ def test_symbolic_sizes() -> None:
 def test_masks_are_refused() -> None:
     with pytest.raises(ImportProgramError, match="mask"):
         import_cases([Case("mask", lambda x, m: x.index_put((m,), x[0, :3]), [torch.ones(3, 3), torch.eye(3).bool()])])
+
+
+class _EveryRead(torch.nn.Module):
+    """One op per position tensor, so that one compiled program serves every fault."""
+
+    def forward(self, x: torch.Tensor, mask: torch.Tensor, places: dict[str, torch.Tensor]) -> tuple[torch.Tensor, ...]:
+        columns = {name: place[:, None] for name, place in places.items()}
+        return (
+            x[places["index"]],
+            x.index_put((places["index_put"],), x[:2]),
+            x.index_select(0, places["index_select"]),
+            x.gather(0, columns["gather"]),
+            F.embedding(places["embedding"], x),
+            F.one_hot(places["one_hot"], 4),
+            x.scatter(0, columns["scatter"], 1.0),
+            x.scatter_add(0, columns["scatter_add"], x),
+            x.masked_scatter(mask, x[:2]),
+        )
+
+
+def test_positions_out_of_range_are_reported_at_run_time() -> None:
+    x, mask = torch.arange(12.0).view(4, 3), torch.zeros(4, 3, dtype=torch.bool)
+    names = ("index", "index_put", "index_select", "gather", "embedding", "one_hot", "scatter", "scatter_add")
+    good = {name: torch.tensor([1, 3]) for name in names}
+    module = _EveryRead()
+    compiled = sw.compile(torch.export.export(module, (x, mask, good)))
+
+    def check_good() -> None:
+        for got, expected in zip(compiled(x, mask, good), module(x, mask, good), strict=True):
+            torch.testing.assert_close(got, expected)
+
+    check_good()
+    for name in names:
+        for position in (4, 2**62, -5):
+            with pytest.raises(RuntimeFailure, match=f"index-out-of-range: {name} "):
+                compiled(x, mask, good | {name: torch.tensor([0, position])})
+    with pytest.raises(RuntimeFailure, match="index-out-of-range: masked_scatter"):
+        compiled(x, ~mask, good)
+    check_good()
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,12 @@
 """Running results, sorting and searching, against torch."""
 
+import pytest
 import torch
 from harness import Case, Inputs, check_cases
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+import stepwell as sw
 
 WHOLE = (torch.int64, torch.int32, torch.uint8)
 NARROW = (torch.float16, torch.bfloat16)
@@ -125,3 +130,36 @@ def test_symbolic_sizes() -> None:
         Case("search", lambda x: torch.searchsorted(x.sort()[0], x), [x], both, [larger]),
     ]
     check_cases("ordering", cases)
+
+
+class _OfAnySize(torch.nn.Module):
+    def forward(self, x: torch.Tensor, i: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        kept = x.index_put((i,), x[i] + 1, accumulate=True)
+        return (
+            *x.sort(dim=1, stable=True),
+            *x.sort(dim=0, stable=True, descending=True),
+            *x.cummax(0),
+            x.cumsum(1),
+            x.topk(2)[0],
+            kept,
+            torch.cat([x, x.flip(1)], 1).roll(3, 1),
+            x.t().reshape(-1),
+        )
+
+
+@pytest.fixture(scope="module")
+def compiled_for_any_size() -> sw.Executable:
+    sizes = {0: torch.export.Dim("n"), 1: torch.export.Dim("m", min=3)}
+    example = (torch.zeros(5, 7, dtype=torch.int64), torch.zeros(3, dtype=torch.int64))
+    shapes = (sizes, {0: torch.export.Dim("k")})
+    return sw.compile(torch.export.export(_OfAnySize(), example, dynamic_shapes=shapes))
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.integers(2, 40), st.integers(3, 70), st.integers(2, 20), st.integers(0, 2**31))
+def test_drawn_sizes(compiled_for_any_size: sw.Executable, n: int, m: int, k: int, seed: int) -> None:
+    generator = torch.Generator().manual_seed(seed)
+    x = torch.randint(-5, 6, (n, m), generator=generator)
+    i = torch.randint(-n, n, (k,), generator=generator)
+    for got, expected in zip(compiled_for_any_size(x, i), _OfAnySize()(x, i), strict=True):
+        assert torch.equal(got, expected)

@@ -10,7 +10,7 @@ import torch
 from harness.arrays import to_numpy, to_torch
 from harness.comparison import difference
 from harness.evaluation import evaluate
-from harness.execution import execute
+from harness.execution import compiled
 from stepwell.dialects.definition import verify
 from stepwell.frontends.torch import from_exported_program
 from stepwell.support.module import Module
@@ -60,9 +60,10 @@ def check_cases(family: str, cases: Sequence[Case], *, third_opinion: bool = Tru
     runs = [[case.inputs for case in cases]]
     if any(case.others is not None for case in cases):
         runs.append([case.others if case.others is not None else case.inputs for case in cases])
+    run = compiled(module)
     faults: list[str] = []
     for inputs in runs:
-        found = [to_torch(array) for array in execute(module, _arguments(module, inputs))]
+        found = [to_torch(array) for array in run(_flat(inputs))]
         faults += _compare(family, cases, inputs, found, "compiled")
     static = [case for case in cases if not case.dynamic]
     if third_opinion and static:
@@ -106,8 +107,12 @@ def _size(name: str, number: int) -> Any:
 def _arguments(module: Module, inputs: Sequence[Sequence[torch.Tensor]]) -> list[np.ndarray]:
     """Return main's arguments: the cases' tensors, then whatever the export lifted out of the functions."""
     assert module.signature is not None
-    users = [to_numpy(tensor) for chunk in inputs for tensor in chunk]
+    users = _flat(inputs)
     return users + [to_numpy(module.parameters[spec.name]) for spec in module.signature.arguments[len(users) :]]
+
+
+def _flat(inputs: Sequence[Sequence[torch.Tensor]]) -> list[np.ndarray]:
+    return [to_numpy(tensor) for chunk in inputs for tensor in chunk]
 
 
 def _compare(
