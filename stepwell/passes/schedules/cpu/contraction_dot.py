@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from stepwell.passes.schedules.abi import OpenKernel, bytes_of
-from stepwell.passes.schedules.contraction import Contraction
+from stepwell.passes.schedules.contraction import Contraction, Factor
 from stepwell.passes.schedules.cpu.contraction_operands import Operands
 from stepwell.passes.schedules.cpu.contraction_parameters import vector_lanes
 from stepwell.passes.schedules.cpu.contraction_results import Results
@@ -129,11 +129,9 @@ class _DotWriter:
         sums = [self.results.zero()] * lanes
 
         def step(k: Expr, sums: list[Any]) -> list[Any]:
-            x = code.broadcast(self.operands.left_at(row, k + _LANE))
-            return [
-                self.results.add_product(x, code.broadcast(self.operands.right_at(number, k + _LANE)), total)
-                for number, total in zip(numbers, sums, strict=True)
-            ]
+            x = self._present(self.contraction.left, self.operands.left_at(row, k + _LANE))
+            right = [self._present(self.contraction.right, self.operands.right_at(n, k + _LANE)) for n in numbers]
+            return [self.results.add_product(x, y, total) for y, total in zip(right, sums, strict=True)]
 
         whole = self.depth // lanes * lanes
         sums = code.loop(ZERO, whole, step, sums, step=lanes, whole_steps=True, stem="k")
@@ -145,6 +143,14 @@ class _DotWriter:
                 return step(k, sums)
 
         return code.loop(whole, self.depth, tail, sums, step=lanes, stem="k")
+
+    def _present(self, factor: Factor, value: Any) -> Any:
+        """Return a factor with zeros in masked lanes: what is computed from zeros there need not be one."""
+        code = self.code
+        value = code.broadcast(value)
+        if code.mask is None or factor.plain:
+            return value
+        return code.op("arith.select", (code.mask, value, self.results.zero()), value.type)
 
     def _across(self, sums: list[Any]) -> Any:
         """Return the vector of the sums of each vector's lanes."""

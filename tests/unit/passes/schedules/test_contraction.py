@@ -44,6 +44,8 @@ def cases() -> Iterator[tuple[str, Case]]:
         yield f"after-{after}-dot", matmul(2, 53, 71, layouts["nt"], after=after)
     yield "before-double", matmul(37, 53, 600, before="double")
     yield "before-double-dot", matmul(1, 53, 70, layouts["nt"], before="double")
+    # Lanes past the end of the depth hold 1 / 0.
+    yield "before-reciprocal-dot", matmul(1, 53, 70, layouts["nt"], before="reciprocal")
     yield "start", matmul(37, 53, 600, start=True)
     yield "start-residual-empty-depth", matmul(7, 9, 0, start=True, after="residual")
     yield from batched_cases()

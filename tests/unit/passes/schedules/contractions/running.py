@@ -35,7 +35,7 @@ def reference(case: Case, arrays: list[Any]) -> tuple[list[Any], Any]:
     wide = [array.astype(np.float64) for array in arrays]
     left, right, out = case.indices
     if case.before:
-        wide[0] = (arrays[0] + arrays[0]).astype(np.float64)
+        wide[0] = (arrays[0] + arrays[0] if case.before == "double" else 1 / arrays[0]).astype(np.float64)
     products = gather(case, wide[0], left) * gather(case, wide[1], right)
     reduced = tuple(number for number, loop in enumerate(case.loops) if loop not in out)
     kept = [loop for loop in case.loops if loop in out]

@@ -18,7 +18,7 @@ class Case:
         dynamic: loops whose extents are symbols.
         after: what is done with the sums: "", "bias" (last index), "row-bias" (the one before), "residual",
             "two" (two results), "gelu".
-        before: what is done with the left input: "", "double", "transposed".
+        before: what is done with the left input: "", "double", "reciprocal".
         start: add to a given tensor instead of zeros.
     """
 
@@ -170,7 +170,9 @@ class KernelText:
             return "%t0"
         kind = case.tensor(left, case.dtype)
         names = [f"d{number}" for number in range(len(left))]
-        body = f"^bb0(%x: {case.dtype}, %y: {case.dtype}):\n%z = arith.addf %x, %x : {case.dtype}"
+        compute = "addf %x, %x" if case.before == "double" else "divf %one, %x"
+        body = f"^bb0(%x: {case.dtype}, %y: {case.dtype}):\n%one = arith.constant 1.0 : {case.dtype}\n"
+        body += f"%z = arith.{compute} : {case.dtype}"
         body += f"\nlinalg.yield %z : {case.dtype}"
         maps = [self.map(names, names)] * 2
         kinds = ["parallel"] * len(names)
