@@ -4,16 +4,14 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from stepwell.support.errors import StepwellError
+from stepwell.support.errors import InvalidOptionError
 from stepwell.support.spelling import did_you_mean
 
 __all__ = ["CommandLine", "Flag", "UsageError", "parse_command_line"]
 
 
-class UsageError(StepwellError):
-    """A command line is wrong; the message is what the user sees."""
-
-    code = "SW003"
+class UsageError(InvalidOptionError):
+    """A command line is wrong; the message alone is what the user sees."""
 
     def __str__(self) -> str:
         return self.message
@@ -26,7 +24,8 @@ class Flag:
     Attributes:
         name: without dashes.
         help: one line.
-        kind: "bool", "value", "integer", "list" (comma-separated, may repeat) or "optional" (value may be left out).
+        kind: "bool", "value", "integer", "list" (comma-separated, may repeat), "repeat" (may repeat) or "optional"
+            (the value may be left out).
         default: its value when it does not stand on the command line.
         bare: the value of an "optional" flag without a value.
         choices: the allowed values, or () for any.
@@ -88,7 +87,7 @@ def parse_command_line(
     """
     known = {flag.name: flag for flag in flags}
     line = CommandLine(
-        {flag.key: list(flag.default) if flag.kind == "list" else flag.default for flag in known.values()}
+        {flag.key: list(flag.default) if flag.kind in ("list", "repeat") else flag.default for flag in known.values()}
     )
     rest = list(arguments)
     while rest:
@@ -134,6 +133,8 @@ def _set(program: str, line: CommandLine, flag: Flag, value: str | None, rest: l
         if not value.isdigit():
             raise UsageError(f"{program}: for the {_dashed(flag)} option: '{value}' value invalid for uint argument!")
         line.values[flag.key] = int(value)
+    elif flag.kind == "repeat":
+        line.values[flag.key].append(value)
     elif flag.kind == "list":
         line.values[flag.key] += [item for item in value.split(",") if item]
     else:

@@ -2,7 +2,7 @@
 // RUN: stepwell-opt %s -mlir-print-op-generic=true | FileCheck %s --check-prefix=GENERIC
 // RUN: stepwell-opt %s --mlir-print-debuginfo --mlir-print-local-scope | FileCheck %s --check-prefix=LOCATION
 // RUN: stepwell-opt %s --emit-bytecode | stepwell-opt --mlir-print-debuginfo | FileCheck %s --check-prefix=BYTECODE
-// RUN: cat %s | stepwell-opt - --mlir-print-debuginfo | FileCheck %s --check-prefix=STDIN
+// RUN: stepwell-opt - --mlir-print-debuginfo < %s | FileCheck %s --check-prefix=STDIN
 // RUN: not stepwell-opt %s --mlir-print-value-users 2>&1 | FileCheck %s --check-prefix=REFUSED
 // RUN: stepwell-opt --show-dialects | FileCheck %s --check-prefix=DIALECTS
 // RUN: stepwell-opt --list-passes | FileCheck %s --check-prefix=PASSES

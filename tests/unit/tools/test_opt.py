@@ -49,15 +49,24 @@ def test_refusals_are_diagnostics(opt, name):
     assert "  %c = arith.constant 1 : i32\n       ^\n" in done.err
 
 
+OWN_DIAGNOSTICS = """
+func.func @f() {
+  // expected-error@below {{is not allowed at stage 'graph'}}
+  %c = arith.constant 1 : i32
+  return
+}
+// -----
+func.func @g(%a: tensor<4xf32>) -> tensor<5xf32> {
+  // expected-error@below {{op result 0 must be float32[4], got float32[5]}}
+  %0 = "graph.relu"(%a) : (tensor<4xf32>) -> tensor<5xf32>
+  return %0 : tensor<5xf32>
+}
+"""
+
+
 def test_own_diagnostics_can_be_expected(opt, write):
     """--verify-diagnostics sees what our passes and verifiers report."""
-    text = (
-        "func.func @f() {\n  // expected-error@below {{is not allowed at stage 'graph'}}\n"
-        "  %c = arith.constant 1 : i32\n  return\n}\n// -----\n"
-        "func.func @g(%a: tensor<4xf32>) -> tensor<5xf32> {\n  // expected-error@below {{op result 0 must be float32[4], got float32[5]}}\n"
-        '  %0 = "graph.relu"(%a) : (tensor<4xf32>) -> tensor<5xf32>\n  return %0 : tensor<5xf32>\n}\n'
-    )
-    done = opt(write("e.mlir", text), "--split-input-file", "--verify-diagnostics", "--verify-graph")
+    done = opt(write("e.mlir", OWN_DIAGNOSTICS), "--split-input-file", "--verify-diagnostics", "--verify-graph")
     assert (done.status, done.err) == (0, "")
 
 
