@@ -10,6 +10,7 @@ The blocking follows K. Goto and R. van de Geijn, "Anatomy of high-performance m
 """
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, ClassVar
 
 from stepwell.passes.schedules.abi import OpenKernel
@@ -29,6 +30,7 @@ from stepwell.support.symbolic import Expr
 from stepwell.support.target import Target
 
 _LANE = Expr.symbol(LANE)
+_FEW_ROWS = 2
 
 
 @dataclass(frozen=True)
@@ -183,15 +185,24 @@ class _Writer:
         p = self.parameters
         vectors = -(-width // p.lanes)
 
-        def tile(row: Expr, height: int, rows_left: Expr | None) -> None:
-            exact_height = rows_left is None or rows_left.is_constant or height < p.tile_rows
-            sums = self._sum(rows, columns, depth, row, column, height, vectors, left, clamp=not exact_height)
+        def write(row: Expr, height: int, there: Expr) -> None:
+            sums = self._sum(rows, columns, depth, row, column, height, vectors, left, clamp=not there.is_constant)
             base = (start + row) * self.pitch + column * p.tile_rows if self.blocked else ZERO
             self._keep_sums(sums, base, depth, height)
-            there = Expr.const(height) if exact_height or rows_left is None else rows_left
             self._when_last(
                 depth, lambda: self._finish(rows.start + row, there, columns.start + column, vectors, left, base)
             )
+
+        def tile(row: Expr, height: int, rows_left: Expr | None) -> None:
+            if rows_left is None or rows_left.is_constant or height < p.tile_rows:
+                write(row, height, Expr.const(height))
+            elif height <= _FEW_ROWS:
+                write(row, height, rows_left)
+            else:
+                # A remainder of unknown size: one or two rows, as of a batch of 1, must not cost a whole tile.
+                is_few = compare(self.code, "sge", Expr.const(_FEW_ROWS), rows_left)
+                few, many = (partial(write, row, size, rows_left) for size in (_FEW_ROWS, height))
+                self.code.branch(is_few, lambda: _done(few()), lambda: _done(many()), [])
 
         for_tiles(self.code, rows.count, p.tile_rows, self.row_rest, tile)
 
