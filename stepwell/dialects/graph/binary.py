@@ -135,7 +135,9 @@ class PowOp(NumberBinary, name="pow"):
 
     @classmethod
     def evaluate(cls, op: Any, *arrays: Any) -> Any:
-        return in_float32(np.power if arrays[0].dtype.kind not in "iu" else integer_power, *arrays)
+        # With a 0-d exponent of 0.5 numpy would take the root, which differs for -inf.
+        base, exponent = np.broadcast_arrays(*arrays)
+        return in_float32(integer_power if base.dtype.kind in "iu" else np.power, base, exponent)
 
 
 def integer_power(base: Any, exponent: Any) -> Any:

@@ -3,8 +3,16 @@
 from typing import Any
 
 import torch
+from torch._decomp import decomposition_table as decomposition_registry
 
 from stepwell.frontends.torch.registry import CONVERTERS
+
+
+# Ops that torch can decompose and leaves whole by default.
+_MORE = (
+    "aten.tril_indices.default",
+    "aten.triu_indices.default",
+)
 
 
 def overload_of(target: str) -> Any | None:
@@ -22,4 +30,8 @@ def decomposition_table() -> Any:
         overload = overload_of(target)
         if overload is not None:
             table.pop(overload, None)
+    for target in _MORE:
+        overload = overload_of(target)
+        if overload in decomposition_registry and target not in CONVERTERS:
+            table[overload] = decomposition_registry[overload]
     return table

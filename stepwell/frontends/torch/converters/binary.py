@@ -10,6 +10,7 @@ from stepwell.dialects.graph.unary import ReciprocalOp, RsqrtOp, SqrtOp
 from stepwell.frontends.torch.importer import Importer, Value
 from stepwell.frontends.torch.promotion import emit_pointwise, pointwise_converter, promoted_dtype, working_dtype
 from stepwell.frontends.torch.registry import converts
+from stepwell.support.dtypes import DType
 
 _OVERLOADS = {
     "remainder": (ops.RemainderOp, ("Tensor", "Scalar", "Scalar_Tensor")),
@@ -110,10 +111,9 @@ def _small_power(importer: Importer, base: Value, exponent: Any, dtype: Any) -> 
         power = x
         for _ in range(int(exponent) - 1):
             power = importer.emit(MulOp, power, x)
-    elif dtype.is_float and exponent == 0.5:
-        power = importer.emit(SqrtOp, x)
-    elif dtype.is_float and exponent == -0.5:
-        power = importer.emit(RsqrtOp, x)
+    elif dtype.is_float and abs(exponent) == 0.5 and dtype is not DType.FLOAT16:
+        # The root of -inf is NaN and its power inf: torch takes the root in all dtypes but float16.
+        power = importer.emit(SqrtOp if exponent > 0 else RsqrtOp, x)
     elif dtype.is_float and exponent in (-1, -2):
         power = importer.emit(ReciprocalOp, x if exponent == -1 else importer.emit(MulOp, x, x))
     return importer.convert(power, dtype) if power is not None else None
