@@ -166,12 +166,14 @@ def _insert_slice(kernel: Kernel, ranges: Ranges, op: Any, indices: Indices) -> 
     kept = kept_dims(source.type, sizes)
     picked: list[Expr] = []
     conditions: tuple[Condition, ...] = ()
-    for index, offset, size, stride, keep in zip(indices, offsets, sizes, strides, kept, strict=True):
+    whole = kernel.shape(dest)
+    for index, offset, size, stride, keep, extent in zip(indices, offsets, sizes, strides, kept, whole, strict=True):
         shifted = index - offset
         inner, rest = ranges.divide(shifted, stride)
         if rest != ZERO:
             conditions += (Condition(inner, size, shifted, stride),)
-        else:
+        elif offset != ZERO or size != extent:
+            # A dimension that is written whole needs no test, and must have none: its loop may be merged with another.
             conditions += _inside(ranges, inner, size)
         if keep:
             picked.append(inner)
