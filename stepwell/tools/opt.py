@@ -39,12 +39,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(arguments: Sequence[str]) -> int:
+    _import_plugins(arguments)
     line = parse_command_line(PROGRAM, arguments, FLAGS, _is_pass, _pass_names)
-    for module in line.load_pass_plugin:
-        try:
-            importlib.import_module(module)
-        except ModuleNotFoundError as error:
-            raise UsageError(f"{PROGRAM}: cannot import '{module}': {error}") from error
     if line.help or line.list_passes:
         from stepwell.tools.pass_list import pass_list
 
@@ -59,6 +55,19 @@ def _run(arguments: Sequence[str]) -> int:
     if len(line.positional) > 1:
         raise UsageError(f"{PROGRAM}: Too many positional arguments specified!\nSee: {PROGRAM} --help")
     return _process(line)
+
+
+def _import_plugins(arguments: Sequence[str]) -> None:
+    """Import what ``--load-pass-plugin`` names; its passes may then stand anywhere on the command line."""
+    for index, argument in enumerate(arguments):
+        flag, equals, value = argument.partition("=")
+        if flag.startswith("-") and flag.lstrip("-") == "load-pass-plugin":
+            names = value if equals else "".join(arguments[index + 1 : index + 2])
+            for module in filter(None, names.split(",")):
+                try:
+                    importlib.import_module(module)
+                except ModuleNotFoundError as error:
+                    raise UsageError(f"{PROGRAM}: cannot import '{module}': {error}") from error
 
 
 def _is_pass(name: str) -> bool:

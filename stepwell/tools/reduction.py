@@ -83,7 +83,7 @@ class Reducer:
         return succeeded
 
     def _try(self, move: Move, places: Collection[int]) -> bool:
-        candidate = self.module.clone()
+        candidate = self.module.clone(ip=False)
         if not move.apply(candidate, places) or not _is_valid(candidate):
             return False
         if not self.is_interesting(str(candidate)):

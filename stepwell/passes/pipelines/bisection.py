@@ -52,9 +52,9 @@ def bisect(pipeline: "Pipeline", module: Any, predicate: Callable[[Any], bool]) 
         for anchor in reversed(anchors):
             step = Nested(anchor, (step,))
         steps.append((leaf.name, step))
-    states = [module.operation.clone()]
+    states = [module.operation.clone(ip=False)]
     for _, step in steps:
-        state = states[-1].clone()
+        state = states[-1].clone(ip=False)
         Pipeline(step, anchor=pipeline.anchor).run(state)
         states.append(state)
     if not predicate(states[0]):

@@ -43,7 +43,7 @@ class FailedRun:
 
 def explain_failure(failure: PassFailure, diagnostics: Sequence[Diagnostic], run: FailedRun, *, write: bool) -> None:
     """Complete ``failure``: which pass, the reports, the IR before it, and with ``write`` a file that repeats it."""
-    guess = run.before.clone()
+    guess = run.before.clone(ip=False)
     found = _replay(run)
     steps, before = found if found is not None else (run.steps, guess)
     failure.pass_name = failure.pass_name or next((step.name for _, step in leaves(steps)), "")
@@ -63,7 +63,7 @@ def explain_failure(failure: PassFailure, diagnostics: Sequence[Diagnostic], run
 
 def _replay(run: FailedRun) -> tuple[tuple[Step, ...], Any] | None:
     """Run the steps pass by pass; return the one that fails, nested as it was, and the module before it."""
-    from stepwell.passes.pipelines.runner import Execution
+    from stepwell.passes.pipelines.runner import Execution, PassBroke
 
     module = run.before
     execution = Execution(verify_each=run.verify_each)
@@ -72,11 +72,11 @@ def _replay(run: FailedRun) -> tuple[tuple[Step, ...], Any] | None:
             step: Step = leaf
             for anchor in reversed(anchors):
                 step = Nested(anchor, (step,))
-            before = module.clone()
+            before = module.clone(ip=False)
             try:
                 for node in execution.compile(Pipeline(step, anchor=run.anchor)):
                     execution.run_node(node, module)
-            except StepwellError:
+            except (PassBroke, StepwellError):
                 return (step,), before
     return None
 

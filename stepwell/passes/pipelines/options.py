@@ -14,7 +14,7 @@ from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_
 from stepwell.support.errors import InvalidOptionError
 from stepwell.support.spelling import did_you_mean
 
-__all__ = ["describe_options", "from_text", "split_options", "to_text"]
+__all__ = ["describe_options", "from_text", "from_values", "split_options", "to_text"]
 
 T = TypeVar("T")
 
@@ -82,6 +82,18 @@ def from_text(cls: Callable[..., T], name: str, text: str) -> T:
         field_name, kind, _ = fields[key]
         # MLIR reads a bare name as "true".
         values[field_name] = _parse(f"option '{key}' of '{name}'", kind, "true" if value is None else value)
+    return cls(**values)
+
+
+def from_values(cls: Callable[..., T], name: str, values: Mapping[str, Any]) -> T:
+    """Make a pass or pipeline from Python values by field name; raises InvalidOptionError for an unknown one."""
+    known = [field_name for field_name, _, _ in _fields(cls).values()]
+    for key in values:
+        if key not in known:
+            raise InvalidOptionError(
+                f"'{name}' has no option '{key}' (it has: {', '.join(known) or 'none'})",
+                fix=did_you_mean(key, known) or "remove it",
+            )
     return cls(**values)
 
 

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from stepwell.passes.pipelines.options import from_values
 from stepwell.passes.pipelines.steps import (
     MODULE,
     Nested,
@@ -80,7 +81,7 @@ class Pipeline:
             raise InvalidOptionError(
                 f"no pipeline is named '{name}'", fix=did_you_mean(name, known) or f"known: {known}"
             )
-        return cls(*found(**options).steps())
+        return cls(*from_values(found, name, options).steps())
 
     def __str__(self) -> str:
         return f"{self.anchor}({','.join(map(step_text, self.steps))})"

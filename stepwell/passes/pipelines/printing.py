@@ -44,10 +44,8 @@ class AsmFlags:
         return str(self._asm(op, self.use_local_scope or op.parent is not None))
 
     def _asm(self, op: Any, local_scope: bool) -> Any:
-        flags = {name: value for name, value in vars(self).items() if value}
         # Zero is a limit; only None means no limit.
-        if self.large_elements_limit is not None:
-            flags["large_elements_limit"] = self.large_elements_limit
+        flags = {name: value for name, value in vars(self).items() if value is not None}
         return op.get_asm(**{**flags, "use_local_scope": local_scope})
 
 

@@ -23,7 +23,7 @@ from stepwell.support.errors import InvalidOptionError, PassFailure, StepwellErr
 if TYPE_CHECKING:
     from stepwell.passes.pipelines.pipeline import Pipeline
 
-__all__ = ["Execution", "run"]
+__all__ = ["Execution", "PassBroke", "run"]
 
 # Ops of upstream that MLIR lets a pass run on when the anchor is "any"; the bindings cannot ask for the trait.
 ISOLATED = frozenset(
@@ -65,16 +65,25 @@ def run(
     with op.context, ir.Location.unknown():
         execution = Execution(tuple(instruments), verify_each)
         for node in execution.compile(pipeline):
-            before = op.clone()
+            # Without ip=False the copy would go where the caller happens to insert.
+            before = op.clone(ip=False)
             with collect_diagnostics(op.context, forward=forward_diagnostics) as diagnostics:
                 try:
                     execution.run_node(node, op, ())
                     continue
-                except PassFailure as error:
-                    failure = error
+                except PassBroke as broke:
+                    failure = broke.failure
             failed = FailedRun(node.steps, pipeline.anchor, before, verify_each)
             explain_failure(failure, diagnostics, failed, write=reproducer)
-            raise failure
+            raise failure from failure.__cause__
+
+
+class PassBroke(Exception):
+    """A pass failed by itself, as opposed to an instrument that raises about it."""
+
+    def __init__(self, failure: PassFailure) -> None:
+        super().__init__(failure.message)
+        self.failure = failure
 
 
 @dataclass(frozen=True)
@@ -99,7 +108,7 @@ class Execution:
         return compile_steps(pipeline.steps, pipeline.anchor, every_pass=every_pass)
 
     def run_node(self, node: Node, op: Any, outer: tuple[Level, ...] = ()) -> None:
-        """Run one node on ``op``, inside the nesting ``outer``; raises PassFailure."""
+        """Run one node on ``op``, inside the nesting ``outer``; raises PassBroke."""
         if isinstance(node, Adaptor):
             for child in list(_children(op)):
                 anchor = child.name if child.name in node.nodes else ANY
@@ -130,9 +139,9 @@ class Execution:
             instrument.before(event)
         try:
             statistics = self._counted(step, act)
-        except StepwellError as error:
-            if isinstance(error, PassFailure):
-                error.pass_name = step.name
+        except (PassBroke, StepwellError) as error:
+            if isinstance(error, PassBroke):
+                error.failure.pass_name = step.name
             for instrument in reversed(watching):
                 instrument.failed(event)
             raise
@@ -160,7 +169,9 @@ class Execution:
             manager.run(op)
         except ir.MLIRError as error:
             # Which pass it was, and why, is found out afterwards.
-            raise PassFailure("") from error
+            failure = PassFailure("")
+            failure.__cause__ = error
+            raise PassBroke(failure) from error
 
 
 def _event(step: Pass | NativePass, op: Any, outer: Sequence[Level], position: int) -> PassEvent:
@@ -192,15 +203,21 @@ def _targets(op: Any, anchor: str) -> Iterator[Any]:
 def _apply(step: Pass, op: Any) -> None:
     try:
         step.apply(op)
+        return
+    except PassFailure as error:
+        failure = error
     except StepwellError:
         raise
     except ir.MLIRError as error:
-        raise PassFailure(f"pass '{step.name}' failed in MLIR: {error}") from error
+        failure = PassFailure(f"pass '{step.name}' failed in MLIR: {error}")
+        failure.__cause__ = error
     except Exception as error:
         op.location.emit_error(f"pass '{step.name}' raised {type(error).__name__}: {error}")
-        raise PassFailure(
+        failure = PassFailure(
             f"pass '{step.name}' raised {type(error).__name__}: {error}", fix="this is a bug of the pass"
-        ) from error
+        )
+        failure.__cause__ = error
+    raise PassBroke(failure)
 
 
 def _verify(op: Any, name: str) -> None:
@@ -210,4 +227,6 @@ def _verify(op: Any, name: str) -> None:
     except ir.MLIRError:
         faults = 1
     if faults:
-        raise PassFailure(f"pass '{name}' left invalid IR", fix="this is a bug of the pass")
+        failure = PassFailure(f"pass '{name}' left invalid IR", fix="this is a bug of the pass")
+        failure.pass_name = name
+        raise PassBroke(failure)

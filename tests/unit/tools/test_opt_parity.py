@@ -115,6 +115,7 @@ FLAGS = [
     ("--mlir-print-debuginfo", "--mlir-pretty-debuginfo"),
     ("--mlir-use-nameloc-as-prefix", "--mlir-print-skip-regions"),
     ("--emit-bytecode",),
+    ("--emit-bytecode", "--emit-bytecode-version=3"),
     ("--mlir-elide-elementsattrs-if-larger=1", "--verify-roundtrip", "--verify-each=false"),
 ]
 
@@ -150,6 +151,21 @@ def test_output_flags(opt, mlir_opt, inputs):
     for flags in FLAGS:
         for name in inputs:
             same(opt, mlir_opt, name, *flags)
+
+
+def test_elided_constants(opt, mlir_opt, write):
+    """Large constants and resources are abbreviated from the same size on."""
+    text = (
+        "func.func @f() -> (tensor<4xi32>, tensor<4xi32>) {\n"
+        "  %0 = arith.constant dense<[1, 2, 3, 4]> : tensor<4xi32>\n"
+        "  %1 = arith.constant dense_resource<blob> : tensor<4xi32>\n"
+        "  return %0, %1 : tensor<4xi32>, tensor<4xi32>\n}\n"
+        '{-# dialect_resources: { builtin: { blob: "0x0400000001000000020000000300000004000000" } } #-}\n'
+    )
+    name = write("constants.mlir", text)
+    for limit in (0, 3, 4, 100):
+        same(opt, mlir_opt, name, f"--mlir-elide-elementsattrs-if-larger={limit}")
+        same(opt, mlir_opt, name, f"--mlir-elide-resource-strings-if-larger={limit}")
 
 
 def test_passes_as_flags(opt, mlir_opt, inputs):

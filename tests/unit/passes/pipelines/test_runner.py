@@ -148,3 +148,25 @@ def test_instruments_may_stop_a_run(parse):
     with pytest.raises(StopHereError, match="canonicalize"):
         Pipeline("canonicalize,test-mark").run(op, instruments=[Callback(on_before=stop)])
     assert "test.mark" not in str(op)
+
+
+def test_failures_of_instruments_pass_through(parse):
+    """What an instrument raises about a pass is not taken for a failure of the pass."""
+
+    def object_to(event):
+        raise PassFailure("the numbers changed")
+
+    with pytest.raises(PassFailure, match="the numbers changed") as caught:
+        Pipeline("canonicalize,test-mark").run(parse(), instruments=[Callback(on_after=object_to)])
+    assert caught.value.reproducer == ""
+
+
+def test_the_callers_insertion_point_is_left_alone(parse):
+    """Running where the caller builds other IR adds nothing to that."""
+    op, other = parse(), parse("module {}")
+    with ir.InsertionPoint(other.regions[0].blocks[0]), ir.Location.unknown(op.context):
+        Pipeline("canonicalize,verify-linalg").run(op)
+        Pipeline("canonicalize").bisect(op, lambda module: True)
+        with pytest.raises(PassFailure):
+            Pipeline("verify-graph").run(op)
+    assert len(list(other.regions[0].blocks[0].operations)) == 0
