@@ -7,7 +7,6 @@ from torch._decomp import decomposition_table as decomposition_registry
 
 from stepwell.frontends.torch.registry import CONVERTERS
 
-
 # Ops that torch can decompose and leaves whole by default.
 _MORE = (
     "aten.tril_indices.default",

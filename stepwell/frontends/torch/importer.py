@@ -11,7 +11,7 @@ from stepwell.dialects.graph.creation import ConstantOp, SizeOp
 from stepwell.dialects.graph.elementwise import ConvertOp
 from stepwell.dialects.graph.types import TensorMeta, meta_of
 from stepwell.frontends.torch.node_sources import mlir_location, node_frames, source_location
-from stepwell.frontends.torch.registry import CONVERTERS
+from stepwell.frontends.torch.registry import converter_of
 from stepwell.frontends.torch.sizes import SizeTable
 from stepwell.frontends.torch.support_report import is_bookkeeping
 from stepwell.support.bindings import ir
@@ -145,7 +145,7 @@ class Importer:
         arguments = [self.argument(argument) for argument in node.args]
         options = {key: self.argument(argument) for key, argument in node.kwargs.items()}
         with self.location(node):
-            found = CONVERTERS[str(node.target)](self, node, *arguments, **options)
+            found = converter_of(node)(self, node, *arguments, **options)
         self._check(node, found)
         return found
 

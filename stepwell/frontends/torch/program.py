@@ -12,6 +12,7 @@ from stepwell.dialects.graph.creation import SizeOp
 from stepwell.dialects.graph.types import TensorMeta, meta_of, tensor_type
 from stepwell.frontends.torch import converters
 from stepwell.frontends.torch.decompositions import decomposition_table
+from stepwell.frontends.torch.direct import is_direct
 from stepwell.frontends.torch.importer import Importer
 from stepwell.frontends.torch.interface import Argument, Interface, ProgramResult, read_interface
 from stepwell.frontends.torch.sizes import size_table
@@ -51,15 +52,22 @@ def from_exported_program(
         InvalidInputFileError: the file cannot be read.
     """
     exported = load_exported_program(program) if isinstance(program, str | Path) else program
+    if not isinstance(exported, torch.export.ExportedProgram):
+        raise ImportProgramError(
+            f"expected an ExportedProgram or the path of a .pt2 file, got a value of type '{type(exported).__name__}'",
+            fix="pass torch.export.export(model, args)",
+        )
     originals = _nodes_by_name(exported.graph_module)
-    decomposed = exported.run_decompositions(decomposition_table())
+    direct = is_direct(exported)
+    decomposed = exported if direct else exported.run_decompositions(decomposition_table())
     interface = read_interface(decomposed)
     sizes = size_table(
         [(argument.name, argument.node.meta["val"]) for argument in interface.arguments],
         decomposed.range_constraints,
     )
     importer = Importer(sizes, originals)
-    check_supported(decomposed.graph, importer.source)
+    if not direct:
+        check_supported(decomposed.graph, importer.source)
     operation, signature = _build(importer, decomposed.graph, interface)
     if unwrap_unit_return_tuple and signature.outputs.kind == "tuple" and len(signature.outputs.children) == 1:
         signature = replace(signature, outputs=signature.outputs.children[0])

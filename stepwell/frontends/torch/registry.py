@@ -18,6 +18,8 @@ from typing import Any, TypeVar
 
 Converter = Callable[..., Any]
 CONVERTERS: dict[str, Converter] = {}
+# For programs that are imported without decomposition alone: which calls of an op, and how.  See ``direct``.
+DIRECT_CONVERTERS: dict[str, tuple[Callable[[Any], bool], Converter]] = {}
 
 F = TypeVar("F", bound=Converter)
 
@@ -35,3 +37,9 @@ def converts(*targets: str) -> Callable[[F], F]:
         return function
 
     return register
+
+
+def converter_of(node: Any) -> Converter:
+    """Return the converter of a call that has one."""
+    target = str(node.target)
+    return DIRECT_CONVERTERS[target][1] if target in DIRECT_CONVERTERS else CONVERTERS[target]

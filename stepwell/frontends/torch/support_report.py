@@ -56,7 +56,7 @@ def check_supported(graph: Any, source: Callable[[Any], SourceLocation | None]) 
     """Raise UnsupportedOpError, naming every op that has no converter, with counts and the user's lines."""
     missing: dict[str, list[Any]] = {}
     for node in graph.nodes:
-        if node.op == "call_function" and not _is_known(node):
+        if node.op == "call_function" and not is_known(node):
             missing.setdefault(str(node.target), []).append(node)
     if not missing:
         return
@@ -64,13 +64,14 @@ def check_supported(graph: Any, source: Callable[[Any], SourceLocation | None]) 
     lines = [_describe(target, nodes, source) for target, nodes in sorted(missing.items())]
     first = next(iter(missing.values()))[0]
     raise UnsupportedOpError(
-        f"the program holds {len(missing)} unsupported ops in {total} places:\n" + "\n".join(lines),
+        f"the program holds {_count(len(missing), 'unsupported op')} in {_count(total, 'place')}:\n" + "\n".join(lines),
         fix="rewrite these lines with supported ops, or register a converter for them",
         location=source(first),
     )
 
 
-def _is_known(node: Any) -> bool:
+def is_known(node: Any) -> bool:
+    """Return whether a call needs no converter, or has one."""
     return node.target is operator.getitem or is_bookkeeping(node) or str(node.target) in CONVERTERS
 
 
@@ -79,6 +80,10 @@ def _describe(target: str, nodes: Sequence[Any], source: Callable[[Any], SourceL
     more = f" and {len(nodes) - 5} more" if len(nodes) > 5 else ""
     reason = _reason(target, nodes[0])
     return f"  {target} x{len(nodes)}: {', '.join(shown)}{more}" + (f" ({reason})" if reason else "")
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" + ("" if number == 1 else "s")
 
 
 def _reason(target: str, node: Any) -> str:

@@ -1,0 +1,127 @@
+"""Programs that can be imported as they were exported, without torch's decompositions.
+
+Decomposing traces the whole program again, which takes torch seconds where importing takes a tenth of one.  It is not
+needed where every op is functional and known, or is one of the few composites below with plain inference arguments.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch.export.graph_signature import OutputKind
+
+from stepwell.dialects.graph.shape import ReshapeOp
+from stepwell.dialects.graph.types import meta_of
+from stepwell.frontends.torch.importer import Importer, Value
+from stepwell.frontends.torch.registry import CONVERTERS, DIRECT_CONVERTERS
+from stepwell.frontends.torch.support_report import is_known
+
+
+def is_direct(program: Any) -> bool:
+    """Return whether every call of an exported program can be converted as it is, and nothing is changed in place."""
+    if any(spec.kind is not OutputKind.USER_OUTPUT for spec in program.graph_signature.output_specs):
+        return False
+    calls = [node for node in program.graph.nodes if node.op not in ("placeholder", "output")]
+    return all(node.op == "call_function" and _is_direct_call(node) for node in calls)
+
+
+def _is_direct_call(node: Any) -> bool:
+    if isinstance(node.target, torch._ops.OpOverload) and node.target._schema.is_mutable:
+        return False
+    accepts, _ = DIRECT_CONVERTERS.get(str(node.target), (None, None))
+    return accepts(node) if accepts is not None else is_known(node)
+
+
+def _argument(node: Any, position: int, name: str) -> Any:
+    return node.args[position] if position < len(node.args) else node.kwargs.get(name)
+
+
+def _direct(target: str, accepts: Callable[[Any], bool] = lambda node: True) -> Callable[[Any], Any]:
+    def register(function: Any) -> Any:
+        DIRECT_CONVERTERS[target] = (accepts, function)
+        return function
+
+    return register
+
+
+def _has_number_padding(node: Any) -> bool:
+    return not isinstance(_argument(node, 4, "padding"), str)
+
+
+@_direct("aten.conv1d.default", _has_number_padding)
+@_direct("aten.conv2d.default", _has_number_padding)
+@_direct("aten.conv3d.default", _has_number_padding)
+def convert_conv(
+    importer: Importer,
+    node: Any,
+    operand: Value,
+    weight: Value,
+    bias: Value | None = None,
+    stride: Any = 1,
+    padding: Any = 0,
+    dilation: Any = 1,
+    groups: int = 1,
+) -> Value:
+    """A convolution that is not transposed."""
+    convert = CONVERTERS["aten.convolution.default"]
+    return convert(importer, node, operand, weight, bias, stride, padding, dilation, False, [0], groups)
+
+
+@_direct("aten.conv_transpose1d.default")
+@_direct("aten.conv_transpose2d.input")
+@_direct("aten.conv_transpose3d.input")
+def convert_conv_transpose(
+    importer: Importer,
+    node: Any,
+    operand: Value,
+    weight: Value,
+    bias: Value | None = None,
+    stride: Any = 1,
+    padding: Any = 0,
+    output_padding: Any = 0,
+    groups: int = 1,
+    dilation: Any = 1,
+) -> Value:
+    """A transposed convolution."""
+    convert = CONVERTERS["aten.convolution.default"]
+    return convert(importer, node, operand, weight, bias, stride, padding, dilation, True, output_padding, groups)
+
+
+@_direct("aten.batch_norm.default", lambda node: _argument(node, 5, "training") is False)
+def convert_batch_norm(
+    importer: Importer,
+    node: Any,
+    operand: Value,
+    weight: Value | None,
+    bias: Value | None,
+    mean: Value,
+    variance: Value,
+    training: bool,
+    momentum: float,
+    eps: float,
+    cudnn_enabled: bool,
+) -> Value:
+    """Inference; while training, running statistics change."""
+    convert = CONVERTERS["aten._native_batch_norm_legit_no_training.default"]
+    return convert(importer, node, operand, weight, bias, mean, variance, momentum, eps)[0]
+
+
+@_direct("aten.dropout.default", lambda node: _argument(node, 2, "train") is False)
+def convert_dropout(importer: Importer, node: Any, operand: Value, p: float, train: bool) -> Value:
+    """Inference: nothing is dropped."""
+    return operand
+
+
+@_direct("aten.flatten.using_ints")
+def convert_flatten(importer: Importer, node: Any, operand: Value, start_dim: int = 0, end_dim: int = -1) -> Value:
+    """Torch has computed the sizes."""
+    sizes = importer.meta(node).shape
+    return operand if meta_of(operand).shape == sizes else importer.emit(ReshapeOp, operand, sizes=sizes)
+
+
+@_direct("aten.to.dtype")
+@_direct("aten.to.dtype_layout")
+@_direct("aten.to.device")
+def convert_to(importer: Importer, node: Any, operand: Value, *arguments: Any, **options: Any) -> Value:
+    """A cast; devices and layouts have no meaning here."""
+    return importer.convert(operand, importer.meta(node).dtype)
