@@ -3,6 +3,8 @@
 import random
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from stepwell.passes.pipelines import NativePass, Nested, Pipeline, nested
 from stepwell.passes.transforms.verify_stage import VerifyGraphPass, VerifyLinalgPass
@@ -146,6 +148,22 @@ def test_bad_texts_are_errors(text, message, fix):
         Pipeline.parse(text)
     assert message in caught.value.message
     assert fix in caught.value.fix
+
+
+@given(
+    st.lists(
+        st.sampled_from([*"(){},= .'\"[]", "cse", "any", "func.func", "builtin.module", "verify-graph", "a=1"]),
+        max_size=12,
+    )
+)
+def test_any_text_is_a_pipeline_or_an_error(parts):
+    """Whatever is written, the answer is a value that prints back to itself, or InvalidOptionError."""
+    text = f"builtin.module({''.join(parts)})"
+    try:
+        pipeline = Pipeline.parse(text)
+    except InvalidOptionError:
+        return
+    assert Pipeline.parse(str(pipeline)) == pipeline
 
 
 def test_errors_point_at_the_place():
