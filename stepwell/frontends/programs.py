@@ -1,13 +1,15 @@
 """Whatever the driver accepts as a program, as a Module."""
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from stepwell.dialects.context import make_context
-from stepwell.dialects.graph.types import meta_of
+from stepwell.dialects.graph.types import TensorMeta, meta_of
+from stepwell.dialects.parsing import parse_file
 from stepwell.support.bindings import ir
-from stepwell.support.errors import InvalidInputFileError, InvalidOptionError
+from stepwell.support.errors import ImportProgramError, InvalidInputFileError, InvalidOptionError, SourceLocation
 from stepwell.support.module import Module
 from stepwell.support.signature import ArgumentSpec, ResultSpec, Signature, SymbolSpec
 from stepwell.support.structure import Structure
@@ -56,7 +58,22 @@ def _export(network: Any, example_inputs: Sequence[Any] | None) -> Module:
 
     from stepwell.frontends.torch.program import from_exported_program
 
-    return from_exported_program(torch.export.export(network, tuple(example_inputs)))
+    try:
+        exported = torch.export.export(network, tuple(example_inputs))
+    except Exception as error:  # torch raises errors of many kinds, few of them public
+        reason, _, details = str(error).partition("\n")
+        raise ImportProgramError(
+            f"torch.export cannot export '{type(network).__name__}': {reason}",
+            fix="call torch.export.export, which says more, and pass its result",
+            location=_last_frame(details),
+        ) from error
+    return from_exported_program(exported)
+
+
+def _last_frame(text: str) -> SourceLocation | None:
+    """Return the last line of a user's file that an error of torch quotes."""
+    frames = re.findall(r'File "([^"<]+)", line (\d+), in', text)
+    return SourceLocation(frames[-1][0], int(frames[-1][1])) if frames else None
 
 
 def _read_file(path: Path) -> Module:
@@ -69,23 +86,30 @@ def _read_file(path: Path) -> Module:
             f"'{path}' is no program file: its name must end in .pt2, .mlir or .mlirbc",
             fix="stepwell.load reads artifacts (.swx)",
         )
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise InvalidInputFileError(f"'{path}' cannot be read: {error.strerror or error}") from error
-    with make_context() as context, ir.Location.unknown():
-        try:
-            return Module(ir.Module.parse(data, context).operation)
-        except ir.MLIRError as error:
-            raise InvalidInputFileError(f"'{path}' cannot be parsed:\n{error}") from error
+    with make_context(), ir.Location.unknown():
+        operation = parse_file(path)
+        main_function(operation)
+        return Module(operation)
 
 
 def main_function(module: Any) -> Any:
     """Return ``func.func @main`` of a module's operation; raises InvalidInputFileError."""
     for op in module.regions[0].blocks[0].operations:
         if op.operation.name == "func.func" and op.operation.attributes["sym_name"].value == "main":
+            if len(op.operation.regions[0].blocks) != 1:
+                raise InvalidInputFileError("function @main must have a body of one block")
             return op.operation
     raise InvalidInputFileError("the module has no function @main")
+
+
+def _meta(value: Any, what: str) -> TensorMeta:
+    try:
+        return meta_of(value)
+    except (KeyError, ValueError) as error:
+        raise InvalidInputFileError(
+            f"{what} of @main is '{value.type}': {error.args[0]}",
+            fix="use tensors of stepwell's dtypes, whose encoding names their dynamic sizes",
+        ) from error
 
 
 def signature_of(module: Any) -> Signature:
@@ -98,15 +122,14 @@ def signature_of(module: Any) -> Signature:
     function = main_function(module)
     block = function.regions[0].blocks[0]
     names = [attributes.get("stepwell.name") for attributes in argument_attributes(function)]
-    metas = [meta_of(argument) for argument in block.arguments]
+    metas = [_meta(argument, f"argument {number}") for number, argument in enumerate(block.arguments)]
     arguments = tuple(
         ArgumentSpec(name.value if name is not None else f"arg{number}", "user", meta.dtype, meta.shape)
         for number, (name, meta) in enumerate(zip(names, metas, strict=True))
     )
-    results = tuple(
-        ResultSpec("user", "", meta.dtype, meta.shape)
-        for meta in (meta_of(value) for value in list(block.operations)[-1].operands)
-    )
+    returned = list(block.operations)[-1].operands
+    outs = [_meta(value, f"result {number}") for number, value in enumerate(returned)]
+    results = tuple(ResultSpec("user", "", meta.dtype, meta.shape) for meta in outs)
     symbols: dict[str, SymbolSpec] = {}
     for number, meta in enumerate(metas):
         for dim, size in enumerate(meta.shape):

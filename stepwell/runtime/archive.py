@@ -1,5 +1,6 @@
 """Zip files with aligned, uncompressed members, written at once and read in place."""
 
+import contextlib
 import mmap
 import os
 import secrets
@@ -31,8 +32,13 @@ def write_archive(path: Path, members: Mapping[str, memoryview | bytes]) -> None
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
+    except OSError as error:
+        raise ArtifactError(
+            f"{path} cannot be written: {error.strerror or error}", fix="name a file in a directory that can be written"
+        ) from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            temporary.unlink()
 
 
 def _entry(name: str, size: int, position: int) -> zipfile.ZipInfo:

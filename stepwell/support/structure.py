@@ -69,7 +69,7 @@ class Structure:
                     yield from child.flatten(item, path + name)
             case "dict":
                 if not isinstance(value, dict) or set(value) != set(self.keys):
-                    keys = sorted(map(repr, value)) if isinstance(value, dict) else _kind(value)
+                    keys = sorted(value, key=repr) if isinstance(value, dict) else _kind(value)
                     raise ArgumentError(f"argument '{path}' must be a dict with keys {list(self.keys)}, got {keys}")
                 for child, key in zip(self.children, self.keys, strict=True):
                     yield from child.flatten(value[key], f"{path}[{key!r}]")

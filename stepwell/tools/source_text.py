@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from stepwell.dialects.parsing import pretty_form
 from stepwell.support.bindings import ir
 from stepwell.support.errors import InvalidInputFileError
 
@@ -103,6 +104,27 @@ def parse_chunk(chunk: Chunk, *, implicit_module: bool = True) -> Any:
 
     Positions are those of the whole input: the chunk is parsed behind as many empty lines as precede it.
     """
+    reported = False
+
+    def note(_: Any) -> bool:
+        nonlocal reported
+        reported = True
+        return False
+
+    handler = ir.Context.current.attach_diagnostic_handler(note)
+    try:
+        return _parse(chunk, implicit_module)
+    except ir.MLIRError:
+        silent = None if reported or chunk.source.is_bytecode else pretty_form(_padded(chunk))
+        if silent is not None:
+            line, column, complaint = silent
+            ir.Location.file(chunk.source.name, line, column).emit_error(complaint)
+        raise
+    finally:
+        handler.detach()
+
+
+def _parse(chunk: Chunk, implicit_module: bool) -> Any:
     source = chunk.source
     if source.is_bytecode:
         return ir.Module.parse(source.data).operation
