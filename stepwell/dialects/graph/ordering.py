@@ -176,8 +176,8 @@ class TopkOp(GraphOperation, name="topk", traits=[Pure]):
         return np.take_along_axis(arrays[0], order, dim), order
 
 
-class MedianOp(GraphOperation, name="median", traits=[Pure]):
-    """The lower median along ``dim``, which goes, and its int64 position; NaN where there is one."""
+class OrderStatistic(GraphOperation):
+    """Base of the ops that pick one element per row along ``dim``, which goes: values, and int64 positions."""
 
     operand: Operand[Tensor]
     dim: ir.IntegerAttr
@@ -199,12 +199,49 @@ class MedianOp(GraphOperation, name="median", traits=[Pure]):
         dim = integer_of(op.dim)
         order = np.moveaxis(argsort(arrays[0], dim, False), dim, -1)
         rows = np.take_along_axis(np.moveaxis(arrays[0], dim, -1), order, -1)
-        last = rows.shape[-1] - 1
-        place = np.full(rows.shape[:-1], last // 2)
-        if DType.from_numpy(rows.dtype).is_float:
-            place = np.where(np.isnan(rows[..., -1]), last, place)
-        place = place[..., None]
+        place = np.asarray(cls._place(rows))[..., None]
         return np.take_along_axis(rows, place, -1)[..., 0], np.take_along_axis(order, place, -1)[..., 0]
+
+    @classmethod
+    def _place(cls, rows: Any) -> Any:
+        """Return which element of each sorted row is picked."""
+        raise NotImplementedError
+
+
+def _count_numbers(rows: Any) -> Any:
+    """Return how many elements of each row are no NaN."""
+    if DType.from_numpy(rows.dtype).is_float:
+        return np.sum(~np.isnan(rows), axis=-1)
+    return np.full(rows.shape[:-1], rows.shape[-1])
+
+
+class MedianOp(OrderStatistic, name="median", traits=[Pure]):
+    """The lower median; NaN where there is one."""
+
+    @classmethod
+    def _place(cls, rows: Any) -> Any:
+        last = rows.shape[-1] - 1
+        return np.where(_count_numbers(rows) <= last, last, last // 2)
+
+
+class NanmedianOp(OrderStatistic, name="nanmedian", traits=[Pure]):
+    """The lower median of the elements that are no NaN; NaN where all are."""
+
+    @classmethod
+    def _place(cls, rows: Any) -> Any:
+        return np.maximum(_count_numbers(rows) - 1, 0) // 2
+
+
+class ModeOp(OrderStatistic, name="mode", traits=[Pure]):
+    """The most frequent value, of equally frequent ones the smallest, and its last position."""
+
+    @classmethod
+    def _place(cls, rows: Any) -> Any:
+        places = []
+        for row in rows.reshape(-1, rows.shape[-1]):
+            ends = np.append(np.flatnonzero(row[1:] != row[:-1]), len(row) - 1)
+            places.append(ends[np.argmax(np.diff(ends, prepend=-1))])
+        return np.array(places, dtype=np.int64).reshape(rows.shape[:-1])
 
 
 class SearchsortedOp(GraphOperation, name="searchsorted", traits=[Pure]):

@@ -83,6 +83,18 @@ def test_selection() -> None:
         Case("values", lambda x: (x.topk(9)[0], x.topk(9, largest=False)[0]), [_with_specials(draw.floats(3, 40))]),
         Case("kth", lambda x: (*x.kthvalue(1), *x.kthvalue(40, keepdim=True), *x.kthvalue(2, 1)), [x]),
         Case("median", lambda x: (*x.median(2), *x.median(-1, keepdim=True), x[:1, :1].median()), [odd]),
+        Case(
+            "nanmedian",
+            lambda x: (*x.nanmedian(1), x.nanmedian(0, keepdim=True)[0], x.nanmedian()),
+            [_with_specials(odd[0])],
+        ),
+        Case("all-nan", lambda x: (x.nanmedian(1)[0], x.median(1)[0]), [torch.full((2, 3), float("nan"))]),
+        Case(
+            "mode",
+            lambda x: (x.mode(0)[0], *x.mode(1), x.mode(-1, keepdim=True)[0]),
+            [draw.integers(5, 9, low=0, high=4)],
+        ),
+        Case("mode-floats", lambda x: x.mode(0)[0], [_with_specials(draw.floats(40, 3))]),
         Case("median-nan", lambda x: (x.median(0)[0], x.median()), [_with_specials(draw.floats(9, 4))]),
         Case("scalar", lambda x: (*x.topk(1), *x.sort(), x.median(), *x.kthvalue(1)), [draw.floats()]),
     ]

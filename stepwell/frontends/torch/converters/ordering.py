@@ -113,18 +113,24 @@ def convert_kthvalue(
     return [reshape(importer, select(importer, part, place, k - 1), shape) for part in parts]
 
 
-@converts("aten.median.default")
+@converts("aten.median.default", "aten.nanmedian.default")
 def convert_median(importer: Importer, node: Any, operand: Value) -> Value:
+    op = ops.NanmedianOp if "nanmedian" in str(node.target) else ops.MedianOp
     flat = reshape(importer, operand, [number_of_elements(shape_of(operand))])
-    found: list[Value] = importer.emit(ops.MedianOp, flat, dim=0)
+    found: list[Value] = importer.emit(op, flat, dim=0)
     return found[0]
 
 
-@converts("aten.median.dim")
-def convert_median_dim(importer: Importer, node: Any, operand: Value, dim: int, keepdim: bool = False) -> list[Value]:
+_STATISTICS = {"aten.median.dim": ops.MedianOp, "aten.nanmedian.dim": ops.NanmedianOp, "aten.mode.default": ops.ModeOp}
+
+
+@converts(*_STATISTICS)
+def convert_statistic(
+    importer: Importer, node: Any, operand: Value, dim: int = -1, keepdim: bool = False
+) -> list[Value]:
     rank = rank_of(operand)
     row = operand if rank else reshape(importer, operand, [ONE])
-    found: list[Value] = importer.emit(ops.MedianOp, row, dim=normalize_dim(dim, rank))
+    found: list[Value] = importer.emit(_STATISTICS[str(node.target)], row, dim=normalize_dim(dim, rank))
     shape = [importer.tensor_meta(item).shape for item in node.meta["val"]]
     return [reshape(importer, item, wanted) for item, wanted in zip(found, shape, strict=True)]
 

@@ -8,9 +8,9 @@ copied.
 from dataclasses import dataclass
 from typing import Any
 
-from stepwell.dialects.graph.ordering import MedianOp, SearchsortedOp, SortOp, TopkOp
+from stepwell.dialects.graph.ordering import SearchsortedOp, SortOp, TopkOp
 from stepwell.dialects.graph.sizes import flag_of, integer_of
-from stepwell.dialects.graph.types import ONE, TensorMeta
+from stepwell.dialects.graph.types import ONE
 from stepwell.passes.conversion.graph_to_linalg.loops import loop, loop_nest
 from stepwell.passes.conversion.graph_to_linalg.lowering import (
     Builder,
@@ -22,7 +22,7 @@ from stepwell.passes.conversion.graph_to_linalg.lowering import (
     result_meta,
     widen,
 )
-from stepwell.passes.conversion.graph_to_linalg.rearrange import computed, empty, index_constant, slice_along
+from stepwell.passes.conversion.graph_to_linalg.rearrange import empty, index_constant, slice_along
 from stepwell.passes.conversion.graph_to_linalg.rows import Row, last_index, map_rows
 from stepwell.support.bindings import arith, ir, scf, tensor
 from stepwell.support.dtypes import DType
@@ -208,26 +208,6 @@ def _insert_in_order(kept: list[Any], x: Any, position: Any, k: int, dtype: DTyp
 
     start = [*kept, x, number, never]
     return loop(index_constant(0), end, index_constant(1), start, step)[:2]
-
-
-@lowers(MedianOp)
-def lower_median(build: Builder, op: Any, operand: Tensor) -> tuple[Tensor, ...]:
-    dim = integer_of(op.dim)
-    values, positions = sort(build, operand, dim, descending=False)
-    length = operand.meta.shape[dim]
-
-    def pick(item: Tensor, meta: TensorMeta) -> Tensor:
-        def body(place: list[Any], _: list[Any]) -> Any:
-            middle = build.size((length - 1) // 2)
-            if operand.meta.dtype.is_float:
-                last = build.size(length - 1)
-                largest = widen(tensor.extract(values.value, [*place[:dim], last, *place[dim:]]))
-                middle = arith.select(arith.cmpf(arith.CmpFPredicate.UNO, largest, largest), last, middle)
-            return tensor.extract(item.value, [*place[:dim], middle, *place[dim:]])
-
-        return computed(build, meta, [], body)
-
-    return pick(values, result_meta(op, 0)), pick(positions, result_meta(op, 1))
 
 
 # -- search --------------------------------------------------------------------------------------------------------
