@@ -53,20 +53,27 @@ class Report:
         return (
             launch.kernel,
             "-" if seconds is None else f"{seconds * 1e6:.1f}",
-            self._number(launch.bytes, 1e6),
-            self._number(launch.flops, 1e9),
-            self._number(launch.bytes, 1e9, seconds),
-            self._number(launch.flops, 1e9, seconds),
+            self._amount(launch.bytes, 1e6, "B"),
+            self._amount(launch.flops, 1e9, "FLOP"),
+            self._rate(launch.bytes, seconds),
+            self._rate(launch.flops, seconds),
             launch.schedule,
             ", ".join(launch.source),
         )
 
-    def _number(self, expr: Expr | None, unit: float, seconds: float | None = 1.0) -> str:
-        if expr is None or seconds is None:
+    def _amount(self, expr: Expr | None, scale: float, unit: str) -> str:
+        """Return an amount in the column's unit, or as a formula in plain ``unit`` where its sizes are not known."""
+        if expr is None:
             return "-"
         if not expr.symbols <= self.sizes.keys():
-            return str(expr) if seconds == 1.0 else "-"
-        return f"{expr.evaluate(self.sizes) / unit / max(seconds, 1e-9):.3g}"
+            return f"{expr} {unit}"
+        return f"{expr.evaluate(self.sizes) / scale:.3g}"
+
+    def _rate(self, expr: Expr | None, seconds: float | None) -> str:
+        """Return billions per second, where both amount and time are known."""
+        if expr is None or seconds is None or not expr.symbols <= self.sizes.keys():
+            return "-"
+        return f"{expr.evaluate(self.sizes) / 1e9 / max(seconds, 1e-9):.3g}"
 
 
 def make_report(plan: Plan, times: Sequence[tuple[int, float]], sizes: Mapping[str, int]) -> Report:
