@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
     import torch
 
+    from stepwell.backends.checking import EachPassCheck
+
     Program: TypeAlias = torch.export.ExportedProgram | torch.nn.Module | Module | str | Path
 
 __all__ = ["compile", "load", "lower"]
@@ -63,6 +65,7 @@ def lower(
         raise InvalidOptionError(error.args[0]) from None
     road = _road(pipeline, _cpu_target(target), options).stop_after(stage)
     module = _read(program, example_inputs)
+    _check_start(module, stage)
     _beyond(road, module.stage).run(module)
     return _with_signature(module)
 
@@ -100,10 +103,15 @@ def compile(
     dumps = requested_dumps()
     head, kernel_pipeline = _split(_road(pipeline, chosen, options), chosen)
     module = _read(program, example_inputs)
+    _check_start(module, Stage.KERNELS)
     recorder = StageRecorder()
-    instruments = [recorder, *_checks(check, module)]
+    checker = _checker(check, module)
+    instruments: list[Any] = [recorder] if checker is None else [recorder, checker]
     _beyond(head, module.stage).run(module, instruments=instruments)
+    _check_end(module)
     module = _with_signature(module)
+    if checker is not None:
+        checker.check_kernels(module.operation, kernel_pipeline)
     compiler = KernelCompiler(
         str(kernel_pipeline), str(chosen), cache=DiskCache.open_default(), modules=_user_modules(kernel_pipeline)
     )
@@ -144,31 +152,60 @@ def _read(program: Any, example_inputs: Sequence[Any] | None) -> Module:
 
 def _with_signature(module: Module) -> Module:
     """Give a program that came without one its signature, where its types tell it."""
-    if module.signature is None and module.stage is Stage.KERNELS:
+    if module.signature is None and module.stage not in (None, Stage.GRAPH, Stage.LINALG):
         return replace(module, signature=signature_of(module.operation))
     return module
 
 
 def _beyond(road: Pipeline, stage: Stage | None) -> Pipeline:
     """Return what is left of a pipeline for a module that is at the end of ``stage`` already."""
-    names = [getattr(step, "name", "") for step in road.steps]
-    if stage is None or stage.verifier not in names:
+    if stage is None:
         return road
-    return Pipeline(*road.steps[names.index(stage.verifier) :])
+    for number, step in enumerate(road.steps):
+        if getattr(step, "name", "") == stage.verifier:
+            return Pipeline(*road.steps[number:])
+        if isinstance(step, Nested) and stage.verifier in Pipeline(step, anchor=road.anchor).pass_names:
+            inner = [getattr(child, "name", "") for child in step.steps]
+            return Pipeline(Nested(step.anchor, step.steps[inner.index(stage.verifier) :]), *road.steps[number + 1 :])
+    return road
 
 
 def _split(road: Pipeline, target: Target) -> tuple[Pipeline, Pipeline]:
     """Return the part on the whole program, and the part on each kernel."""
-    *steps, last = road.steps
+    last = road.steps[-1] if road.steps else None
     if isinstance(last, Nested) and last.anchor == "builtin.module":
-        return Pipeline(*steps), Pipeline(*last.steps)
+        return Pipeline(*road.steps[:-1], anchor=road.anchor), Pipeline(*last.steps)
     return road, Pipeline.named("cpu-kernel", target=str(target))
 
 
-def _checks(check: str | None, module: Module) -> list[Any]:
+def _check_start(module: Module, last: Stage) -> None:
+    order = list(Stage)
+    if module.stage is not None and order.index(module.stage) > order.index(last):
+        raise InvalidOptionError(
+            f"the program is at stage '{module.stage.label}' already, beyond '{last.label}'",
+            fix="start from the exported program, or lower a module no further than that",
+        )
+
+
+def _check_end(module: Module) -> None:
+    if module.stage is not Stage.KERNELS:
+        stage = f"stage '{module.stage.label}'" if module.stage is not None else "no stage"
+        raise InvalidOptionError(
+            f"the pipeline leaves the program at {stage}: it holds no verify-kernels",
+            fix="insert passes into Pipeline.named('default'), or use lower, which stops at any stage",
+        )
+
+
+def _checker(check: str | None, module: Module) -> "EachPassCheck | None":
     if check is None:
-        return []
-    raise InvalidOptionError(f"unknown check '{check}'", fix="use check='each-pass'")
+        return None
+    if check != "each-pass":
+        raise InvalidOptionError(f"unknown check '{check}'", fix="use check='each-pass'")
+    if module.signature is None:
+        raise InvalidOptionError("check='each-pass' needs a program at stage 'graph'", fix="compile it from there")
+    from stepwell.backends.checking import EachPassCheck
+
+    return EachPassCheck.of(module)
 
 
 def _jobs(module: Module) -> list[KernelJob]:

@@ -30,11 +30,13 @@ class Module:
 
     @property
     def stage(self) -> Stage | None:
-        """The stage the module is marked with, or None."""
-        attributes = self.operation.attributes
-        if STAGE_ATTRIBUTE not in attributes:
-            return None
-        return Stage.from_label(ir.StringAttr(attributes[STAGE_ATTRIBUTE]).value)
+        """The stage the module is marked with, or None; below ``kernels`` that of its kernels."""
+        own = _marked(self.operation)
+        if own is not Stage.KERNELS:
+            return own
+        nested = [op.operation for op in self.operation.regions[0].blocks[0].operations]
+        marks = {_marked(op) for op in nested if op.name == "builtin.module"}
+        return next(iter(marks)) or own if len(marks) == 1 else own
 
     def text(self, *, locations: bool = False, elide: int | None = 16) -> str:
         """Return the IR as text; constants of more than ``elide`` elements are abbreviated."""
@@ -55,3 +57,10 @@ class Module:
         stream = BytesIO()
         self.operation.write_bytecode(stream)
         return stream.getvalue()
+
+
+def _marked(operation: Any) -> Stage | None:
+    attributes = operation.attributes
+    if STAGE_ATTRIBUTE not in attributes:
+        return None
+    return Stage.from_label(ir.StringAttr(attributes[STAGE_ATTRIBUTE]).value)

@@ -1,5 +1,6 @@
 """Import a ``torch.export`` program as a module of the graph stage."""
 
+import zipfile
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -92,6 +93,9 @@ def load_exported_program(path: str | Path) -> "torch.export.ExportedProgram":
     if not file.is_file():
         raise InvalidInputFileError(f"there is no file '{path}'")
     try:
+        # torch would print a page of its own about a file of another kind.
+        if not zipfile.is_zipfile(file):
+            raise zipfile.BadZipFile("it is not a zip file")
         return torch.export.load(file)
     except Exception as error:  # torch raises whatever its zip reader, its schema or its pickles meet
         raise InvalidInputFileError(
