@@ -1,0 +1,12 @@
+"""``check="each-pass"``: run the program before and after every pass, and name the first that changes its results.
+
+Whatever stage the program is at, it is run by a road without schedules on the same inputs, ordinary and adversarial:
+
+    graph, linalg         main on tensors, through ``reference-cpu``
+    kernels               the host's plan, interpreted here, with each kernel through ``reference-cpu``
+    scheduled and below   each kernel through ``cpu-lowering``, on what the plan fed it
+"""
+
+from stepwell.backends.checking.each_pass import EachPassCheck
+
+__all__ = ["EachPassCheck"]

@@ -1,0 +1,98 @@
+"""What checked programs are run on: ordinary numbers, and those that break careless code."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from stepwell.support.dtypes import DType
+from stepwell.support.signature import ArgumentSpec, Signature, SymbolSpec
+
+Array = np.ndarray[Any, Any]
+
+# Sums of huge numbers depend on their order, so that there are none here.
+SPECIAL_FLOATS = (float("nan"), float("inf"), float("-inf"), -0.0, 0.0, 1e-40, -1.0)
+SIZES = (5, 1, 0)
+
+
+@dataclass(frozen=True)
+class InputSet:
+    """One set of arguments of main.
+
+    Attributes:
+        name: what messages call it.
+        arrays: one per argument.
+    """
+
+    name: str
+    arrays: tuple[Array, ...]
+
+
+def input_sets(signature: Signature, parameters: Mapping[str, Any], seed: int = 0) -> list[InputSet]:
+    """Return the sets for a program: ordinary and adversarial values, and the sizes 1 and 0 where they are allowed."""
+    generator = np.random.default_rng(seed)
+    found: dict[tuple[tuple[int, ...], ...], InputSet] = {}
+    for size in SIZES:
+        sizes = {symbol.name: _size_of(symbol, size) for symbol in signature.symbols}
+        shapes = tuple(tuple(e.evaluate(sizes) for e in spec.shape) for spec in signature.arguments)
+        if shapes in found:
+            continue
+        label = ", ".join(f"{name} = {value}" for name, value in sizes.items())
+        arrays = _arrays(signature, shapes, parameters, generator, special=False)
+        found[shapes] = InputSet(f"random values{f' with {label}' if label else ''}", arrays)
+    first = next(iter(found))
+    adversarial = _arrays(signature, first, parameters, generator, special=True)
+    return [*found.values(), InputSet("NaN, infinities, signed zeros and negative integers", adversarial)]
+
+
+def _size_of(symbol: SymbolSpec, wanted: int) -> int:
+    """Return the allowed size nearest to ``wanted``."""
+    size = max(wanted, symbol.minimum)
+    if symbol.maximum is not None:
+        size = min(size, symbol.maximum)
+    off = (size - symbol.remainder) % symbol.divisor
+    return size + (symbol.divisor - off) % symbol.divisor
+
+
+def _arrays(
+    signature: Signature, shapes: Any, parameters: Mapping[str, Any], generator: np.random.Generator, *, special: bool
+) -> tuple[Array, ...]:
+    return tuple(
+        _array(spec, shape, parameters, generator, special=special)
+        for spec, shape in zip(signature.arguments, shapes, strict=True)
+    )
+
+
+def _array(
+    spec: ArgumentSpec,
+    shape: tuple[int, ...],
+    parameters: Mapping[str, Any],
+    rng: np.random.Generator,
+    *,
+    special: bool,
+) -> Array:
+    if spec.name in parameters:
+        # Tensors of torch know no numpy type for bfloat16: their bits go through int16.
+        return _stored(parameters[spec.name], spec.dtype).reshape(shape)
+    if spec.dtype is DType.BOOL:
+        return rng.random(shape) < 0.5
+    if not spec.dtype.is_float:
+        low = 0 if spec.dtype is DType.UINT8 else -2
+        return rng.integers(low if special else 0, 3, shape).astype(spec.dtype.numpy)
+    values = rng.standard_normal(shape)
+    if special and values.size:
+        chosen = rng.choice(values.size, max(1, values.size // 16), replace=False)
+        values.reshape(-1)[chosen] = rng.choice(SPECIAL_FLOATS, len(chosen))
+    return values.astype(spec.dtype.numpy)
+
+
+def _stored(tensor: Any, dtype: DType) -> Array:
+    if hasattr(tensor, "detach"):
+        tensor = tensor.detach().cpu().contiguous()
+        if dtype is DType.BFLOAT16:
+            import torch
+
+            return np.asarray(tensor.view(torch.int16).numpy()).view(dtype.numpy)
+        return np.asarray(tensor.numpy())
+    return np.ascontiguousarray(tensor, dtype.numpy)
