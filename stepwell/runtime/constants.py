@@ -29,7 +29,7 @@ class Constants:
         self, signature: Signature, passed: Sequence[int], tensors: Mapping[str, Any], *, copy: bool = True
     ) -> None:
         skipped = frozenset(passed)
-        changed = {result.target for result in signature.results if result.kind != "user"}
+        changed = {result.target for result in signature.results if result.target}
         self._numbers: dict[str, int] = {}
         self._arrays: dict[str, Array] = {}
         self._addresses = [0] * len(signature.arguments)

@@ -48,7 +48,7 @@ class Outputs:
         self._signature = signature
         self._constants = constants
         positions = {signature.arguments[number].name: at for at, number in enumerate(numbers)}
-        written = [(number, result.target) for number, result in enumerate(signature.results) if result.kind != "user"]
+        written = [(number, result.target) for number, result in enumerate(signature.results) if result.target]
         # (result number, position among the user's tensors)
         self._to_user = [(number, positions[target]) for number, target in written if target in positions]
         # (result number, name)

@@ -105,10 +105,10 @@ def load_exported_program(path: str | Path) -> "torch.export.ExportedProgram":
 
 
 def _nodes_by_name(module: Any) -> dict[str, Any]:
-    """Return the nodes of a graph module and of the blocks inside it, by name."""
+    """Return the nodes of a graph module and of the blocks inside it that know their lines, by name."""
     graphs = [child.graph for child in module.modules() if isinstance(child, torch.fx.GraphModule)]
     # The outermost graph comes first and wins.
-    return {node.name: node for graph in reversed(graphs) for node in graph.nodes}
+    return {node.name: node for graph in reversed(graphs) for node in graph.nodes if node.stack_trace}
 
 
 def _build(importer: Importer, graph: Any, interface: Interface) -> tuple[Any, Signature]:

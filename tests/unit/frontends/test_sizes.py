@@ -1,0 +1,107 @@
+"""Symbolic sizes: their names, bounds, and expressions."""
+
+from typing import Any
+
+import pytest
+import torch
+from torch.export import Dim
+
+import stepwell as sw
+from stepwell.frontends.torch import from_exported_program
+from stepwell.support.errors import ArgumentError, ImportProgramError
+from stepwell.support.module import Module
+
+
+class Function(torch.nn.Module):
+    """A module around a function of x, or of x and y."""
+
+    def __init__(self, function: Any) -> None:
+        super().__init__()
+        self.function = function
+
+    def forward(self, x: torch.Tensor, y: torch.Tensor | None = None) -> Any:
+        return self.function(x) if y is None else self.function(x, y)
+
+
+def exported(function: Any, *args: torch.Tensor, dims: Any) -> Any:
+    """Export with dynamic shapes for x, and y."""
+    return torch.export.export(Function(function), args, dynamic_shapes=tuple(dims))
+
+
+def imported(function: Any, *args: torch.Tensor, dims: Any) -> Module:
+    """Export and import."""
+    return from_exported_program(exported(function, *args, dims=dims))
+
+
+def shapes(module: Module) -> list[list[str]]:
+    """Return the shapes of the results as text."""
+    assert module.signature is not None
+    return [[str(size) for size in result.shape] for result in module.signature.results]
+
+
+def test_names_and_bounds_of_dims() -> None:
+    module = imported(lambda x: x + 1, torch.ones(3, 5), dims=[{0: Dim("batch", min=2, max=64), 1: Dim("length")}])
+    assert module.signature is not None
+    found = [(s.name, s.argument, s.dim, s.minimum, s.maximum) for s in module.signature.symbols]
+    assert found == [("batch", 0, 0, 2, 64), ("length", 0, 1, 0, None)]
+    assert 'tensor<?x?xf32, ["batch", "length"]>' in module.text()
+
+
+def test_unnamed_dims_are_numbered() -> None:
+    module = imported(lambda x: x + 1, torch.ones(3, 5), dims=[{0: Dim.AUTO, 1: Dim.AUTO}])
+    assert module.signature is not None
+    assert [symbol.name for symbol in module.signature.symbols] == ["s0", "s1"]
+
+
+def test_derived_sizes() -> None:
+    n = Dim("n", min=4)
+    module = imported(
+        lambda x, y: (x.new_zeros(x.shape[1] // 2), torch.cat([x[0], y]), x.new_zeros(x.shape[0] * 2 + 1)),
+        torch.ones(3, 8),
+        torch.ones(9),
+        dims=[{0: Dim("m"), 1: n}, {0: n + 1}],
+    )
+    assert shapes(module) == [["(n // 2)"], ["2*n + 1"], ["2*m + 1"]]
+
+
+def test_a_multiple_of_a_size_is_a_symbol_of_its_own() -> None:
+    """No input has ``half`` itself as a size, so it is computed from the size that is twice as large."""
+    program = exported(lambda x: x.view(-1, 2).sum(1), torch.ones(6), dims=[{0: 2 * Dim("half")}])
+    module = from_exported_program(program)
+    assert module.signature is not None
+    (symbol,) = module.signature.symbols
+    assert (symbol.name, symbol.divisor, symbol.remainder) == ("x_0", 2, 0)
+    assert shapes(module) == [["(x_0 // 2)"]]
+    executable = sw.compile(module, progress=False)
+    assert torch.equal(executable(torch.ones(10)), torch.full((5,), 2.0))
+    with pytest.raises(ArgumentError, match=r"x.size\(0\) must be a multiple of 2, got 7"):
+        executable(torch.ones(7))
+
+
+def test_a_size_may_be_a_result() -> None:
+    module = imported(lambda x: (x + 1, x.shape[0] * 2 + 1), torch.ones(3), dims=[{0: Dim("n")}])
+    assert module.signature is not None
+    assert [result.kind for result in module.signature.results] == ["user", "size"]
+    _, size = sw.compile(module, progress=False)(torch.ones(6))
+    assert size == 13
+    assert type(size) is int
+
+
+def test_symbols_of_loaded_programs(tmp_path: Any) -> None:
+    path = tmp_path / "model.pt2"
+    torch.export.save(exported(lambda x: x + 1, torch.ones(3), dims=[{0: Dim("n", min=2, max=9)}]), path)
+    module = from_exported_program(path)
+    assert module.signature is not None
+    (symbol,) = module.signature.symbols
+    assert (symbol.minimum, symbol.maximum) == (2, 9)
+
+
+def test_sizes_that_depend_on_data_are_refused() -> None:
+    def function(x: torch.Tensor) -> torch.Tensor:
+        size = x[0].item()
+        torch._check(size > 1)
+        return torch.zeros(size)
+
+    program = torch.export.export(Function(function), (torch.tensor([5, 6]),))
+    with pytest.raises(ImportProgramError, match="reads a tensor's value"):
+        from_exported_program(program)
