@@ -89,7 +89,7 @@ def _text(bytecode: bytes, kernel_pipeline: Pipeline | None = None) -> str:
             for op in module.body.operations:
                 if op.operation.name == "builtin.module":
                     kernel_pipeline.run(op.operation, reproducer=False)
-        return str(module.operation.get_asm(large_elements_limit=16))
+        return str(module.operation)
 
 
 def requested_dumps() -> list[Stage]:
