@@ -30,7 +30,7 @@ def test_reshapes() -> None:
 def test_permutations_and_repetition() -> None:
     draw = Inputs()
     cases = []
-    for dtype in DTYPES:
+    for dtype in (torch.float32, torch.bfloat16, torch.uint8, torch.bool):
         x = draw.like(dtype, 3, 5, 7)
         cases += [
             Case(f"permute-{dtype}", lambda x: (x.permute(2, 0, 1), x.transpose(0, -1), x.movedim(0, -1), x.mT), [x]),
