@@ -9,6 +9,8 @@ from harness import Case, Inputs, check_cases
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+import stepwell as sw
+
 FLOATS = (torch.float64, torch.float32, torch.float16, torch.bfloat16)
 INTEGERS = (torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8)
 SPECIAL = (float("nan"), float("inf"), float("-inf"), 0.0, -0.0, 1.0, -2.5)
@@ -203,3 +205,36 @@ def test_broadcasting(data: st.DataObject) -> None:
         other = other[data.draw(st.integers(0, len(other))) :]
         cases.append(Case(f"{number}: {shape} {other}", torch.sub, [draw.floats(*shape), draw.floats(*other)]))
     check_cases("elementwise", cases)
+
+
+@pytest.mark.parametrize(
+    "function",
+    (torch.floor_divide, torch.remainder, torch.fmod, ARITHMETIC["div_trunc"]),
+    ids=("floor_divide", "remainder", "fmod", "div_trunc"),
+)
+def test_integer_division_by_zero_is_reported(function: Callable[..., Any]) -> None:
+    class Model(torch.nn.Module):
+        def forward(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+            return function(x, y)
+
+    x, y = torch.tensor([5, -7, 9]), torch.tensor([2, 2, 1])
+    executable = sw.compile(torch.export.export(Model(), (x, y)), progress=False)
+    assert torch.equal(executable(x, y), function(x, y))
+    with pytest.raises(sw.errors.RuntimeFailure, match="integer-division-by-zero"):
+        executable(x, torch.tensor([2, 0, 1]))
+    # The executable is as good as new.
+    assert torch.equal(executable(x, y), function(x, y))
+
+
+def test_the_most_negative_integer_by_minus_one_wraps() -> None:
+    """Eager torch dies of a machine trap here."""
+
+    class Model(torch.nn.Module):
+        def forward(self, x: torch.Tensor, y: torch.Tensor) -> Any:
+            return torch.floor_divide(x, y), torch.remainder(x, y)
+
+    lowest = torch.iinfo(torch.int64).min
+    x, y = torch.tensor([lowest, 6]), torch.tensor([-1, 4])
+    quotient, rest = sw.compile(torch.export.export(Model(), (x, y)), progress=False)(x, y)
+    assert quotient.tolist() == [lowest, 1]
+    assert rest.tolist() == [0, 2]
