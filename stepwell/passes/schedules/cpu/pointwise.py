@@ -10,7 +10,7 @@ from stepwell.passes.schedules.cpu.loops import LaneLoop, delinearise, effect, w
 from stepwell.passes.schedules.cpu.nest import Nest, best_lane, known_extent
 from stepwell.passes.schedules.cpu.rule import GRAIN_WORK, Rule, lanes_for, reachable
 from stepwell.passes.schedules.elements import Elements
-from stepwell.passes.schedules.indexing import ONE, ZERO, Ranges, linearise, product
+from stepwell.passes.schedules.indexing import ONE, ZERO, Ranges, coefficient, linearise, product
 from stepwell.passes.schedules.kernel import Kernel, Refusal, is_reduction, strip_reshapes
 from stepwell.passes.schedules.memory import store
 from stepwell.support.symbolic import Expr
@@ -18,6 +18,8 @@ from stepwell.support.target import Target
 
 # A lane loop longer than this is cut, so that threads can share it.
 BLOCK = 1 << 14
+# Neighbours along the lanes this far apart, in elements, lie in cache lines of their own.
+FAR = 16
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,7 @@ class Group:
         lanes: elements per vector.
         unroll: vectors per iteration.
         block: elements of the lane loop per parallel iteration, or 0 for all.
+        across: the loop to walk along within a block, where a buffer's lines lie across the lanes; or None.
         grain: parallel iterations worth a thread; 0 for a serial nest.
     """
 
@@ -40,6 +43,7 @@ class Group:
     lanes: int
     unroll: int
     block: int
+    across: int | None
     grain: int
 
 
@@ -113,10 +117,32 @@ def _choose_group(kernel: Kernel, target: Target, shape: tuple[Expr, ...], roots
         unroll = 1
     static = all(extent.is_constant for extent in nest.extents)
     total = nest.points * work
-    block = BLOCK if not lane_extent.is_constant or lane_extent.constant > 2 * BLOCK else 0
+    across = _loop_across(nest, lane)
+    if across is not None:
+        # A block is as wide as the lines that its lanes touch are long: what is fetched for one step serves the next.
+        block = 2 * lanes
+        unroll = 1
+    else:
+        block = BLOCK if not lane_extent.is_constant or lane_extent.constant > 2 * BLOCK else 0
     iteration = (block or known_extent(lane_extent)) * work
     grain = max(1, GRAIN_WORK // max(iteration, 1)) if not static or total > 2 * GRAIN_WORK else 0
-    return Group(tuple(roots), nest, lane, lanes, unroll, block, grain)
+    return Group(tuple(roots), nest, lane, lanes, unroll, block, across, grain)
+
+
+def _loop_across(nest: Nest, lane: int | None) -> int | None:
+    """Return the loop along which a buffer is contiguous whose elements lie far apart along the lanes: a transposition.
+
+    None where there is no such buffer, or the loop has few steps.
+    """
+    if lane is None:
+        return None
+    for _, position in nest.uses.accesses:
+        apart = nest.uses.stride(position, nest.variables[lane])
+        if (apart is None or abs(apart) >= FAR) and coefficient(position, nest.variables[lane]) is not None:
+            for other, variable in enumerate(nest.variables):
+                if nest.uses.stride(position, variable) == 1 and known_extent(nest.extents[other]) >= FAR:
+                    return other
+    return None
 
 
 def describe(group: Group) -> tuple[str, ...]:
@@ -134,7 +160,8 @@ def describe(group: Group) -> tuple[str, ...]:
 def write_group(elements: Elements, group: Group) -> None:
     """Write the loops of a group."""
     nest, code = group.nest, elements.code
-    outer = [p for p in range(len(nest.variables)) if p != group.lane]
+    outer = [p for p in range(len(nest.variables)) if p not in (group.lane, group.across)]
+    outer += [] if group.across is None else [group.across]
     outer_extents = [nest.extents[p] for p in outer]
 
     def at(indices: Sequence[Expr], lane: Expr | None) -> None:
@@ -162,7 +189,10 @@ def write_group(elements: Elements, group: Group) -> None:
     blocks = -((-lane_extent) // group.block) if group.block else ONE
 
     def chunk(position: Expr) -> None:
-        *indices, block = delinearise(code, position, [*outer_extents, blocks])
+        if group.across is None:
+            *indices, block = delinearise(code, position, [*outer_extents, blocks])
+        else:
+            block, *indices = delinearise(code, position, [blocks, *outer_extents])
         low = block * group.block
         count = lane_extent
         if group.block:
