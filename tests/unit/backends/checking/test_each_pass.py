@@ -94,6 +94,21 @@ def test_names_a_pass_that_breaks_the_graph(program: Any) -> None:
         compile_checked(program, pipeline)
 
 
+def test_the_lowering_itself_is_checked(monkeypatch: pytest.MonkeyPatch) -> None:
+    from stepwell.passes.conversion.convert_graph_to_linalg import ConvertGraphToLinalgPass
+
+    convert = ConvertGraphToLinalgPass.apply
+
+    def break_after(self: Any, op: Any) -> None:
+        convert(self, op)
+        replace_first(op, "arith.addf", "arith.subf")
+
+    monkeypatch.setattr(ConvertGraphToLinalgPass, "apply", break_after)
+    static = torch.export.export(Small(), (torch.randn(4, 6), torch.randn(4, 6)))
+    with pytest.raises(PassFailure, match="pass 'convert-graph-to-linalg' changes the results of the program"):
+        compile_checked(static, "default")
+
+
 def test_names_a_pass_that_breaks_tensors_only_for_nan(program: Any) -> None:
     pipeline = Pipeline.named("default").insert_after("verify-linalg", "test-break-scalars")
     with pytest.raises(PassFailure, match="pass 'test-break-scalars' changes the results of the program on NaN"):

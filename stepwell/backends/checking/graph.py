@@ -1,0 +1,37 @@
+"""Run a program at stage ``graph`` by the ops' own numpy semantics: an opinion that no lowering has touched."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from stepwell.dialects.graph.base import GraphOperation
+from stepwell.support.bindings import func
+
+Array = np.ndarray[Any, Any]
+
+
+def run_graph(function: Any, inputs: Sequence[Array]) -> list[Array]:
+    """Return the results of a function of graph ops with static sizes."""
+    block = function.regions[0].blocks[0]
+    values: dict[Any, Array] = dict(zip(block.arguments, inputs, strict=True))
+    with np.errstate(all="ignore"):
+        for op in block.operations:
+            arrays = [values[operand] for operand in op.operands]
+            if isinstance(op, func.ReturnOp):
+                return arrays
+            assert isinstance(op, GraphOperation), op
+            found = type(op).evaluate(op, *arrays)
+            found = found if isinstance(found, tuple | list) else [found]
+            for result, array in zip(op.operation.results, found, strict=True):
+                values[result] = np.asarray(array)
+    raise AssertionError("a function ends with its results")
+
+
+def is_static_graph(function: Any) -> bool:
+    """Tell whether ``run_graph`` can run ``function``: graph ops alone, on tensors of known sizes."""
+    *body, _ = function.regions[0].blocks[0].operations
+    return all(
+        isinstance(op, GraphOperation) and all(result.type.has_static_shape for result in op.operation.results)
+        for op in body
+    )
