@@ -12,6 +12,7 @@ from stepwell.dialects.graph.elementwise import ConvertOp
 from stepwell.dialects.graph.types import TensorMeta, meta_of
 from stepwell.frontends.torch.node_sources import mlir_location, node_frames, source_location
 from stepwell.frontends.torch.registry import converter_of
+from stepwell.frontends.torch.size_floats import SIZE_FLOAT_OPS
 from stepwell.frontends.torch.sizes import SizeTable
 from stepwell.frontends.torch.support_report import is_bookkeeping
 from stepwell.support.bindings import ir
@@ -141,7 +142,8 @@ class Importer:
                 raise ImportProgramError(f"result {node.args[1]} of node '{node.args[0].name}' is not supported")
             return item
         if is_bookkeeping(node):
-            return self._plain_value(node.meta.get("val"))
+            value = node.meta.get("val")
+            return self._size_float(node) if isinstance(value, torch.SymFloat) else self._plain_value(value)
         arguments = [self.argument(argument) for argument in node.args]
         options = {key: self.argument(argument) for key, argument in node.kwargs.items()}
         with self.location(node):
@@ -154,6 +156,16 @@ class Importer:
         if isinstance(value, torch.SymInt):
             return self.sizes.expr(value)
         return value if isinstance(value, bool | int | float) else None
+
+    def _size_float(self, node: Any) -> Value:
+        """Return a float that a call computes from sizes, as a 0-d float64 tensor."""
+        name = getattr(node.target, "__name__", str(node.target))
+        if name not in SIZE_FLOAT_OPS:
+            raise ImportProgramError(f"node '{node.name}': '{name}' of sizes is not supported")
+        with self.location(node):
+            operands = [self.operand(self.argument(argument), DType.FLOAT64) for argument in node.args]
+            op = SIZE_FLOAT_OPS[name]
+            return operands[0] if op is None else self.emit(op, *operands)
 
     def _check(self, node: Any, found: Any) -> None:
         """Compare a node's results with torch's metadata; raises TypeMismatchError."""

@@ -183,6 +183,13 @@ def test_symbolic_sizes() -> None:
             [draw.floats(7, 3), draw.floats(7, 3)],
         ),
         Case(
+            "float of a size",
+            lambda x: x * x.shape[0] ** -0.5 + 1 / x.shape[0],
+            [draw.floats(5)],
+            {0: {0: "n"}},
+            [draw.floats(8)],
+        ),
+        Case(
             "size as number",
             lambda x: x * x.shape[0] + x.shape[0] // 2,
             [draw.floats(5)],
