@@ -48,7 +48,11 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--random", action="store_true", help="draw the arguments that --input does not give")
     parser.add_argument("--seed", type=int, help="of --random; without it a new one is drawn and printed")
     parser.add_argument(
-        "--size", action="append", default=[], metavar="NAME=N", help="value of a symbolic size for --random"
+        "--size",
+        action="append",
+        default=[],
+        metavar="NAME=N",
+        help="value of a symbolic size for --random; NAME may be x.size(0)",
     )
     parser.add_argument("--output", type=Path, metavar="DIR", help="write the results there as .npy files")
     parser.add_argument("--benchmark", action="store_true", help="time many calls")
@@ -128,11 +132,14 @@ def _sizes(texts: Sequence[str], signature: Signature) -> dict[str, int]:
         symbol.name: min(max(symbol.minimum, 3 + number), symbol.maximum or 1 << 30)
         for number, symbol in enumerate(signature.symbols)
     }
+    # A program read from a file has lost the user's names; an argument's path always holds.
+    paths = {f"{signature.arguments[s.argument].name}.size({s.dim})": s.name for s in signature.symbols}
     for text in texts:
-        name, _, value = text.partition("=")
+        name, _, value = text.rpartition("=")
+        name = paths.get(name, name)
         if name not in sizes or not value.isdigit():
             raise ArgumentError(
-                f"--size must be NAME=N, where NAME is one of {', '.join(sizes) or 'none'}; got '{text}'"
+                f"--size must be NAME=N, where NAME is one of {', '.join((*sizes, *paths)) or 'none'}; got '{text}'"
             )
         sizes[name] = int(value)
     return sizes

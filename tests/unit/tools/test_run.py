@@ -124,7 +124,7 @@ def test_random_benchmark_profile(artifact: Path, capsys: pytest.CaptureFixture[
         (["--input", "z=X"], "the program has no argument 'z'; it has x, y, scale"),
         (["--input", "x=BAD"], "is not a .npy or .npz file"),
         (["--input", "none.npy"], "none.npy: No such file or directory"),
-        (["--random", "--size", "m=3"], "--size must be NAME=N, where NAME is one of n; got 'm=3'"),
+        (["--random", "--size", "m=3"], "--size must be NAME=N, where NAME is one of n, x.size(0); got 'm=3'"),
         (["--random", "--size", "n=101"], "x.size(0) must be at most 100, got 101"),
         (["--random", "--input", "SCALE"], "argument 'x' must have dtype float32, got uint16"),
     ],
