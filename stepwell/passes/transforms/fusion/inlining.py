@@ -42,8 +42,10 @@ def _is_cheap(flow: Flow, node: Node) -> bool:
     if flow.is_constant(node):
         return written <= SMALL_BYTES
     # A transposition reads with large strides: once is as good as a kernel for it, often is not.
+    # Parts of one, such as the heads of query, key and value, are read once each.
     is_slice = node.op.name != "linalg.generic"
-    return is_slice or len(node.users) == 1
+    in_parts = all(user.op.name == "tensor.extract_slice" for user in node.users)
+    return is_slice or in_parts or len(node.users) == 1
 
 
 def _can_compute(node: Node, user: Node) -> bool:
