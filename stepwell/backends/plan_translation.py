@@ -11,6 +11,7 @@ from stepwell.passes.transforms.planning.lifetimes import root_of
 from stepwell.runtime.plan import (
     PLAN_VERSION,
     BufferRef,
+    Guard,
     KernelInfo,
     Launch,
     Plan,
@@ -42,7 +43,8 @@ def translate(module: "ir.Operation", kernels: Mapping[str, KernelInfo], signatu
     main = _translate_function(functions["main"], numbers)
     # Below the graph stage integers carry no sign, so that the signature alone tells uint8 from int8.
     dtypes = [spec.dtype for spec in signature.results]
-    main = replace(main, results=tuple(map(_with_dtype, main.results, dtypes)))
+    guards = tuple(Guard(g.expr, g.minimum, g.maximum, g.divisor, g.text) for g in signature.guards)
+    main = replace(main, guards=guards, results=tuple(map(_with_dtype, main.results, dtypes)))
     prepare = None
     if "prepare" in functions:
         prepare = _translate_function(functions["prepare"], _argument_numbers(functions["prepare"]))

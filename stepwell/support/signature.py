@@ -119,6 +119,39 @@ class SymbolSpec:
 
 
 @dataclass(frozen=True)
+class SizeGuard:
+    """What must hold of the sizes beside the bounds of each; checked at each call.
+
+    Attributes:
+        expr: what is checked.
+        minimum, maximum: inclusive bounds; None where there is none.
+        divisor: what the value must be a multiple of; None where nothing.
+        text: the expression as the user knows it, such as ``x.size(0)``.
+    """
+
+    expr: Expr
+    minimum: int | None = None
+    maximum: int | None = None
+    divisor: int | None = None
+    text: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain JSON data."""
+        return {
+            "expr": self.expr.to_json(),
+            "minimum": self.minimum,
+            "maximum": self.maximum,
+            "divisor": self.divisor,
+            "text": self.text,
+        }
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> "SizeGuard":
+        """Read what ``to_json`` wrote."""
+        return cls(Expr.from_json(data["expr"]), data["minimum"], data["maximum"], data["divisor"], data["text"])
+
+
+@dataclass(frozen=True)
 class Signature:
     """A program's arguments, results, their nesting and its symbolic sizes.
 
@@ -129,6 +162,7 @@ class Signature:
         outputs: structure of the returned value; leaves are indices into ``results``.
         symbols: sizes bound at each call, in an order in which each argument's own sizes suffice.  A dimension whose
             expression is not a bare symbol is checked against the value the symbols give it.
+        guards: what else must hold of the sizes.
     """
 
     arguments: tuple[ArgumentSpec, ...]
@@ -136,6 +170,7 @@ class Signature:
     inputs: Structure
     outputs: Structure
     symbols: tuple[SymbolSpec, ...] = ()
+    guards: tuple[SizeGuard, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON data."""
@@ -145,6 +180,7 @@ class Signature:
             "inputs": self.inputs.to_json(),
             "outputs": self.outputs.to_json(),
             "symbols": [symbol.to_json() for symbol in self.symbols],
+            "guards": [guard.to_json() for guard in self.guards],
         }
 
     @classmethod
@@ -156,4 +192,5 @@ class Signature:
             Structure.from_json(data["inputs"]),
             Structure.from_json(data["outputs"]),
             tuple(map(SymbolSpec.from_json, data["symbols"])),
+            tuple(map(SizeGuard.from_json, data["guards"])),
         )

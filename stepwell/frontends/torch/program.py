@@ -14,6 +14,7 @@ from stepwell.dialects.graph.types import TensorMeta, meta_of, tensor_type
 from stepwell.frontends.torch import converters
 from stepwell.frontends.torch.decompositions import decomposition_table
 from stepwell.frontends.torch.direct import is_direct
+from stepwell.frontends.torch.guards import read_guards
 from stepwell.frontends.torch.importer import Importer
 from stepwell.frontends.torch.interface import Argument, Interface, ProgramResult, read_interface
 from stepwell.frontends.torch.sizes import size_table
@@ -70,6 +71,8 @@ def from_exported_program(
     if not direct:
         check_supported(decomposed.graph, importer.source)
     operation, signature = _build(importer, decomposed.graph, interface)
+    # Decomposing drops the guards.
+    signature = replace(signature, guards=read_guards(exported, signature.arguments))
     if unwrap_unit_return_tuple and signature.outputs.kind == "tuple" and len(signature.outputs.children) == 1:
         signature = replace(signature, outputs=signature.outputs.children[0])
     module = Module(operation, _parameters(decomposed, interface), signature)

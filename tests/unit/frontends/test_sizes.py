@@ -78,6 +78,22 @@ def test_a_multiple_of_a_size_is_a_symbol_of_its_own() -> None:
         executable(torch.ones(7))
 
 
+def test_what_torch_assumed_is_checked() -> None:
+    def function(x: torch.Tensor, y: torch.Tensor) -> Any:
+        torch._check(x.shape[0] * y.shape[0] < 1000)
+        return x.view(-1, 2).sum(1), y
+
+    module = imported(function, torch.ones(6), torch.ones(3), dims=[{0: Dim.AUTO}, {0: Dim.AUTO}])
+    assert module.signature is not None
+    assert {guard.text for guard in module.signature.guards} >= {"x.size(0)", "y.size(0) * x.size(0)"}
+    executable = sw.compile(module, progress=False)
+    assert executable(torch.ones(10), torch.ones(5))[0].tolist() == [2.0] * 5
+    with pytest.raises(ArgumentError, match=r"x.size\(0\) must be a multiple of 2, got 7"):
+        executable(torch.ones(7), torch.ones(5))
+    with pytest.raises(ArgumentError, match=r"y.size\(0\) \* x.size\(0\) must be at most 999, got 1000"):
+        executable(torch.ones(10), torch.ones(100))
+
+
 def test_a_size_may_be_a_result() -> None:
     module = imported(lambda x: (x + 1, x.shape[0] * 2 + 1), torch.ones(3), dims=[{0: Dim("n")}])
     assert module.signature is not None

@@ -1,0 +1,131 @@
+"""What torch assumed of an exported program's sizes while it traced: checked at each call, as torch's own module does."""
+
+import ast
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from stepwell.support.signature import ArgumentSpec, SizeGuard
+from stepwell.support.symbolic import Expr
+
+_Sizes = Mapping[str, tuple[Expr, ...]]
+
+
+def read_guards(program: Any, arguments: Sequence[ArgumentSpec]) -> tuple[SizeGuard, ...]:
+    """Return the guards of an ``ExportedProgram`` that say more than shapes and bounds do.
+
+    Torch keeps them as Python text over ``L['x'].size()[0]``; what is no comparison of size expressions is left out.
+    """
+    sizes = {argument.name: argument.shape for argument in arguments}
+    found: dict[SizeGuard, None] = {}
+    for text in getattr(program, "_guards_code", None) or ():
+        for guard in _parse(text, sizes):
+            found[guard] = None
+    return tuple(found)
+
+
+def _parse(text: str, sizes: _Sizes) -> Iterator[SizeGuard]:
+    try:
+        condition = ast.parse(text, mode="eval").body
+        for comparison in condition.values if isinstance(condition, ast.BoolOp) else [condition]:
+            yield from _comparison(comparison, sizes)
+    except (SyntaxError, ValueError):
+        return
+
+
+def _comparison(condition: ast.expr, sizes: _Sizes) -> Iterator[SizeGuard]:
+    if not isinstance(condition, ast.Compare):
+        raise ValueError("no comparison")
+    left = condition.left
+    for operator, right in zip(condition.ops, condition.comparators, strict=True):
+        guard = _relation(left, operator, right, sizes)
+        if guard is not None:
+            yield guard
+        left = right
+
+
+def _relation(left: ast.expr, operator: ast.cmpop, right: ast.expr, sizes: _Sizes) -> SizeGuard | None:
+    match left, operator, right:
+        case ast.BinOp(left=value, op=ast.Mod(), right=ast.Constant(value=int(divisor))), ast.Eq(), ast.Constant(
+            value=0
+        ):
+            return SizeGuard(_expr(value, sizes), divisor=divisor, text=_text(value))
+    if isinstance(right, ast.Constant) or not isinstance(left, ast.Constant):
+        subject, bound, mirrored = left, right, False
+    else:
+        subject, bound, mirrored = right, left, True
+    expr, text = _expr(subject, sizes), _text(subject)
+    limit = _expr(bound, sizes)
+    if not limit.is_constant:
+        expr, text, limit = expr - limit, f"{text} - {_text(bound)}", Expr.const(0)
+    if expr.is_constant:
+        return None
+    return _bounded(expr, operator, limit.constant, mirrored, text)
+
+
+def _bounded(expr: Expr, operator: ast.cmpop, limit: int, mirrored: bool, text: str) -> SizeGuard | None:
+    match operator, mirrored:
+        case (ast.Eq(), _):
+            return SizeGuard(expr, limit, limit, text=text)
+        case (ast.GtE(), False) | (ast.LtE(), True):
+            return SizeGuard(expr, minimum=limit, text=text)
+        case (ast.Gt(), False) | (ast.Lt(), True):
+            return SizeGuard(expr, minimum=limit + 1, text=text)
+        case (ast.LtE(), False) | (ast.GtE(), True):
+            return SizeGuard(expr, maximum=limit, text=text)
+        case (ast.Lt(), False) | (ast.Gt(), True):
+            return SizeGuard(expr, maximum=limit - 1, text=text)
+    # A size that must differ from a value is one that torch would treat apart; ours treats it like all others.
+    return None
+
+
+def _expr(node: ast.expr, sizes: _Sizes) -> Expr:
+    match node:
+        case ast.Constant(value=int(value)) if not isinstance(value, bool):
+            return Expr.const(value)
+        case ast.BinOp(left=left, op=operator, right=right):
+            a, b = _expr(left, sizes), _expr(right, sizes)
+            match operator:
+                case ast.Add():
+                    return a + b
+                case ast.Sub():
+                    return a - b
+                case ast.Mult():
+                    return a * b
+                case ast.FloorDiv():
+                    return a // b
+                case ast.Mod():
+                    return a % b
+        case ast.UnaryOp(op=ast.USub(), operand=operand):
+            return -_expr(operand, sizes)
+        case ast.Subscript(
+            value=ast.Call(func=ast.Attribute(value=source, attr="size")), slice=ast.Constant(value=dim)
+        ):
+            path = _path(source)
+            if path in sizes:
+                return sizes[path][int(dim)]
+    raise ValueError("no size expression")
+
+
+def _path(source: ast.expr) -> str:
+    """Return ``x['mask'][0]`` for ``L['x']['mask'][0]``; raises ValueError for anything else."""
+    keys: list[Any] = []
+    while isinstance(source, ast.Subscript) and isinstance(source.slice, ast.Constant):
+        keys.insert(0, source.slice.value)
+        source = source.value
+    if not isinstance(source, ast.Name) or source.id != "L" or not keys:
+        raise ValueError("no input")
+    return str(keys[0]) + "".join(f"[{key!r}]" for key in keys[1:])
+
+
+def _text(node: ast.expr) -> str:
+    """Return an expression as the user knows it: ``x.size(0)``."""
+    return ast.unparse(_Readable().visit(ast.parse(ast.unparse(node), mode="eval").body))
+
+
+class _Readable(ast.NodeTransformer):
+    def visit_Subscript(self, node: ast.Subscript) -> ast.AST:
+        match node:
+            case ast.Subscript(value=ast.Call(func=ast.Attribute(value=source, attr="size")), slice=dim):
+                name = ast.parse(_path(source), mode="eval").body
+                return ast.Call(ast.Attribute(name, "size", ast.Load()), [dim], [])
+        return node
