@@ -1,4 +1,4 @@
-"""What torch assumed of an exported program's sizes while it traced: checked at each call, as torch's own module does."""
+"""What torch assumed of sizes while it exported a program: checked at each call, as torch's own module does."""
 
 import ast
 from collections.abc import Iterator, Mapping, Sequence
@@ -45,10 +45,10 @@ def _comparison(condition: ast.expr, sizes: _Sizes) -> Iterator[SizeGuard]:
 
 def _relation(left: ast.expr, operator: ast.cmpop, right: ast.expr, sizes: _Sizes) -> SizeGuard | None:
     match left, operator, right:
-        case ast.BinOp(left=value, op=ast.Mod(), right=ast.Constant(value=int(divisor))), ast.Eq(), ast.Constant(
+        case ast.BinOp(left=size, op=ast.Mod(), right=ast.Constant(value=int(divisor))), ast.Eq(), ast.Constant(
             value=0
         ):
-            return SizeGuard(_expr(value, sizes), divisor=divisor, text=_text(value))
+            return SizeGuard(_expr(size, sizes), divisor=divisor, text=_text(size))
     if isinstance(right, ast.Constant) or not isinstance(left, ast.Constant):
         subject, bound, mirrored = left, right, False
     else:
@@ -98,11 +98,11 @@ def _expr(node: ast.expr, sizes: _Sizes) -> Expr:
         case ast.UnaryOp(op=ast.USub(), operand=operand):
             return -_expr(operand, sizes)
         case ast.Subscript(
-            value=ast.Call(func=ast.Attribute(value=source, attr="size")), slice=ast.Constant(value=dim)
+            value=ast.Call(func=ast.Attribute(value=x, attr="size")), slice=ast.Constant(value=int(dim))
         ):
-            path = _path(source)
+            path = _path(x)
             if path in sizes:
-                return sizes[path][int(dim)]
+                return sizes[path][dim]
     raise ValueError("no size expression")
 
 
