@@ -6,10 +6,9 @@ from typing import Any
 
 import numpy as np
 
+from stepwell.runtime.tensors import Array, as_array
 from stepwell.support.dtypes import DType
 from stepwell.support.signature import ArgumentSpec, Signature, SymbolSpec
-
-Array = np.ndarray[Any, Any]
 
 # Sums of huge numbers depend on their order, so that there are none here.
 SPECIAL_FLOATS = (float("nan"), float("inf"), float("-inf"), -0.0, 0.0, 1e-40, -1.0)
@@ -73,8 +72,7 @@ def _array(
     special: bool,
 ) -> Array:
     if spec.name in parameters:
-        # Tensors of torch know no numpy type for bfloat16: their bits go through int16.
-        return _stored(parameters[spec.name], spec.dtype).reshape(shape)
+        return np.ascontiguousarray(as_array(parameters[spec.name], spec.name)).reshape(shape)
     if spec.dtype is DType.BOOL:
         return rng.random(shape) < 0.5
     if not spec.dtype.is_float:
@@ -86,14 +84,3 @@ def _array(
         chosen = rng.choice(values.size, max(1, values.size // 8), replace=False)
         values.reshape(-1)[chosen] = np.resize(SPECIAL_FLOATS, len(chosen))
     return values.astype(spec.dtype.numpy)
-
-
-def _stored(tensor: Any, dtype: DType) -> Array:
-    if hasattr(tensor, "detach"):
-        tensor = tensor.detach().cpu().contiguous()
-        if dtype is DType.BFLOAT16:
-            import torch
-
-            return np.asarray(tensor.view(torch.int16).numpy()).view(dtype.numpy)
-        return np.asarray(tensor.numpy())
-    return np.ascontiguousarray(tensor, dtype.numpy)
