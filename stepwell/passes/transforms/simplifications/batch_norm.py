@@ -1,7 +1,7 @@
 """Fold an inference batch norm into the convolution before it.
 
-``(conv(x, w) + b - mean) * s + beta`` with ``s = weight / sqrt(var + eps)`` is ``conv(x, w * s) + (b - mean) * s + beta``.
-The new weights depend on parameters alone, so they end up in the ``prepare`` function and cost nothing per call.
+With ``s = weight / sqrt(var + eps)``, ``(conv(x, w) + b - mean) * s + beta`` is
+``conv(x, w * s) + (b - mean) * s + beta``.  The new weights depend on parameters alone, so they end up in the ``prepare`` function and cost nothing per call.
 """
 
 from typing import Any
