@@ -1,7 +1,8 @@
 """Fold an inference batch norm into the convolution before it.
 
 With ``s = weight / sqrt(var + eps)``, ``(conv(x, w) + b - mean) * s + beta`` is
-``conv(x, w * s) + (b - mean) * s + beta``.  The new weights depend on parameters alone, so they end up in the ``prepare`` function and cost nothing per call.
+``conv(x, w * s) + (b - mean) * s + beta``.  The new weights depend on parameters alone, so they end up in the
+``prepare`` function and cost nothing per call.
 """
 
 from typing import Any
