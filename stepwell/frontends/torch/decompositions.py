@@ -5,12 +5,26 @@ from typing import Any
 import torch
 from torch._decomp import decomposition_table as decomposition_registry
 
+from stepwell.frontends.torch.compositions import COMPOSITIONS
 from stepwell.frontends.torch.registry import CONVERTERS
 
 # Ops that torch can decompose and leaves whole by default.
 _MORE = (
+    "aten._addmm_activation.default",
+    "aten._batch_norm_no_update.default",
+    "aten._batch_norm_with_update.default",
+    "aten._batch_norm_with_update_functional.default",
+    "aten.as_strided_copy.default",
+    "aten.dist.default",
+    "aten.grid_sampler_2d.default",
+    "aten.ldexp.Tensor",
+    "aten.linalg_vector_norm.default",
+    "aten.max_pool2d_with_indices_backward.default",
+    "aten.permute_copy.default",
     "aten.tril_indices.default",
     "aten.triu_indices.default",
+    "aten.unbind_copy.int",
+    "aten.view_copy.default",
 )
 
 
@@ -29,8 +43,9 @@ def decomposition_table() -> Any:
         overload = overload_of(target)
         if overload is not None:
             table.pop(overload, None)
-    for target in _MORE:
+    rewrites = {target: decomposition_registry.get(overload_of(target)) for target in _MORE} | COMPOSITIONS
+    for target, rewrite in rewrites.items():
         overload = overload_of(target)
-        if overload in decomposition_registry and target not in CONVERTERS:
-            table[overload] = decomposition_registry[overload]
+        if overload is not None and rewrite is not None and target not in CONVERTERS:
+            table[overload] = rewrite
     return table

@@ -4,9 +4,11 @@ from typing import Any
 
 from stepwell.dialects.graph import normalization as ops
 from stepwell.dialects.graph.base import normalize_dim
+from stepwell.dialects.graph.creation import FullOp
 from stepwell.dialects.graph.elementwise import AddOp, MulOp
 from stepwell.dialects.graph.reduction import MeanOp, VarOp
 from stepwell.dialects.graph.types import meta_of
+from stepwell.dialects.graph.unary import RsqrtOp
 from stepwell.frontends.torch.importer import Importer, Value
 from stepwell.frontends.torch.registry import converts
 from stepwell.support.dtypes import DType
@@ -109,20 +111,33 @@ def convert_batch_norm(
     momentum: float,
     eps: float,
 ) -> list[Value | None]:
-    """Inference; the saved statistics are empty tensors that nothing reads."""
-    return [importer.emit(ops.BatchNormOp, operand, weight, bias, mean, variance, eps=eps), None, None]
+    """Inference; the saved statistics are empty."""
+    result = importer.emit(ops.BatchNormOp, operand, weight, bias, mean, variance, eps=eps)
+    return [result, *_no_statistics(importer, node)]
+
+
+def _no_statistics(importer: Importer, node: Any) -> list[Value]:
+    """Return the empty tensors that stand for a batch's statistics where they were not needed."""
+    values = node.meta["val"]
+    # ``aten.batch_norm``, which comes here too, has one result.
+    metas = [importer.tensor_meta(value) for value in values[1:3]] if isinstance(values, list | tuple) else []
+    return [importer.emit(FullOp, importer.constant(0, meta.dtype), sizes=meta.shape) for meta in metas]
 
 
 def _by_batch_statistics(
     importer: Importer, operand: Value, weight: Value | None, bias: Value | None, eps: float, dtype: DType
-) -> tuple[Value, Value, Value]:
-    """Return the operand normalised per channel by its own statistics, their mean and their unbiased variance."""
+) -> tuple[Value, Value, Value, Value]:
+    """Return the operand normalised per channel by its own statistics, and those.
+
+    They are the mean, the reciprocal of the deviation, and the unbiased variance.
+    """
     dims = [dim for dim in range(meta_of(operand).rank) if dim != 1]
     wide = importer.convert(operand, dtype)
     mean = importer.emit(MeanOp, wide, dims=dims, keepdim=False)
     biased = importer.emit(VarOp, wide, dims=dims, keepdim=False, correction=0.0)
     unbiased = importer.emit(VarOp, wide, dims=dims, keepdim=False, correction=1.0)
-    return importer.emit(ops.BatchNormOp, operand, weight, bias, mean, biased, eps=eps), mean, unbiased
+    scale = importer.emit(RsqrtOp, importer.emit(AddOp, biased, importer.constant(eps, dtype)))
+    return importer.emit(ops.BatchNormOp, operand, weight, bias, mean, biased, eps=eps), mean, scale, unbiased
 
 
 @converts("aten._native_batch_norm_legit.no_stats")
@@ -139,7 +154,7 @@ def convert_batch_norm_without_statistics(
     """Normalise by the batch's own statistics, as instance norm does over a reshaped operand."""
     dtype = meta_of(operand).dtype
     wide = DType.FLOAT32 if dtype in (DType.FLOAT16, DType.BFLOAT16) else dtype
-    return [_by_batch_statistics(importer, operand, weight, bias, eps, wide)[0], None, None]
+    return list(_by_batch_statistics(importer, operand, weight, bias, eps, wide)[:3])
 
 
 @converts("aten._native_batch_norm_legit_functional.default")
@@ -158,12 +173,12 @@ def convert_batch_norm_training(
     """Normalise by the batch's own statistics and move the running ones towards them."""
     if not training:
         result = importer.emit(ops.BatchNormOp, operand, weight, bias, mean, variance, eps=eps)
-        return [result, None, None, mean, variance]
+        return [result, *_no_statistics(importer, node), mean, variance]
     dtype = meta_of(mean).dtype
-    result, batch_mean, unbiased = _by_batch_statistics(importer, operand, weight, bias, eps, dtype)
+    result, batch_mean, scale, unbiased = _by_batch_statistics(importer, operand, weight, bias, eps, dtype)
 
     def moved(running: Value, seen: Value) -> Value:
         kept = importer.emit(MulOp, running, importer.constant(1 - momentum, dtype))
         return importer.emit(AddOp, kept, importer.emit(MulOp, seen, importer.constant(momentum, dtype)))
 
-    return [result, None, None, moved(mean, batch_mean), moved(variance, unbiased)]
+    return [result, batch_mean, scale, moved(mean, batch_mean), moved(variance, unbiased)]

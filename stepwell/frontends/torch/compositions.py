@@ -1,0 +1,220 @@
+"""Torch ops that are rewritten as other torch ops when a program is decomposed, and that torch leaves whole.
+
+A composition is a function of the op's own arguments.  Torch traces it without data, as it traces its own
+decompositions; one that returns ``NotImplemented`` leaves the call as it is, so that it is refused by name.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+import torch
+from torch import Tensor
+
+COMPOSITIONS: dict[str, Callable[..., Any]] = {}
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def composes(target: str) -> Callable[[F], F]:
+    """Register the composition of an op overload such as ``"aten.addbmm.default"``."""
+
+    def register(function: F) -> F:
+        COMPOSITIONS[target] = function
+        return function
+
+    return register
+
+
+@composes("aten.addbmm.default")
+def addbmm(addend: Tensor, lhs: Tensor, rhs: Tensor, *, beta: float = 1, alpha: float = 1) -> Tensor:
+    """The sum of a batch of products is one product of longer rows."""
+    rows = lhs.permute(1, 0, 2).flatten(1)
+    product = rows @ rhs.flatten(0, 1)
+    if alpha != 1:
+        product = product * alpha
+    if beta == 0:
+        return product
+    return product + (addend * beta if beta != 1 else addend)
+
+
+@composes("aten.as_strided_scatter.default")
+def as_strided_scatter(
+    operand: Tensor, source: Tensor, size: Sequence[int], stride: Sequence[int], storage_offset: int | None = None
+) -> Tensor:
+    """Write the elements at an offset plus multiples of strides; tensors are contiguous here."""
+    places = torch.full((), storage_offset or 0, dtype=torch.int64, device=operand.device)
+    for count, step in zip(size, stride, strict=True):
+        places = places.unsqueeze(-1) + torch.arange(count, device=operand.device) * step
+    return operand.flatten().scatter(0, places.flatten(), source.flatten()).view(operand.shape)
+
+
+@composes("aten._trilinear.default")
+def trilinear(
+    first: Tensor,
+    second: Tensor,
+    third: Tensor,
+    expand1: Sequence[int],
+    expand2: Sequence[int],
+    expand3: Sequence[int],
+    sumdim: Sequence[int],
+    unroll_dim: int = 1,
+) -> Tensor:
+    """The product of three tensors, each with dimensions of one inserted, summed."""
+    factors = []
+    for tensor, dims in ((first, expand1), (second, expand2), (third, expand3)):
+        for dim in sorted(dims):
+            tensor = tensor.unsqueeze(dim)
+        factors.append(tensor)
+    product = factors[0] * factors[1] * factors[2]
+    return product.sum(list(sumdim)) if sumdim else product
+
+
+@composes("aten._cdist_forward.default")
+def cdist(first: Tensor, second: Tensor, p: float, compute_mode: int | None) -> Tensor:
+    """Distances of all pairs of rows."""
+    return torch.linalg.vector_norm(first.unsqueeze(-2) - second.unsqueeze(-3), p, dim=-1)
+
+
+@composes("aten._pdist_forward.default")
+def pdist(operand: Tensor, p: float = 2) -> Tensor:
+    """Distances of the pairs of rows above the diagonal."""
+    rows, columns = torch.triu_indices(operand.shape[0], operand.shape[0], 1, device=operand.device).unbind(0)
+    return torch.linalg.vector_norm(operand[rows] - operand[columns], p, dim=-1)
+
+
+@composes("aten._euclidean_dist.default")
+def euclidean_distance(first: Tensor, second: Tensor) -> Tensor:
+    """Distances of all pairs of rows."""
+    return cdist(first, second, 2.0, None)
+
+
+@composes("aten.angle.default")
+def angle(operand: Tensor) -> Tensor:
+    """The angle of a real number: pi where it is negative."""
+    if operand.is_complex():
+        return NotImplemented
+    real = operand if operand.is_floating_point() else operand.to(torch.get_default_dtype())
+    return torch.where(real.isnan(), real, torch.where(real < 0, math.pi, 0.0).to(real.dtype))
+
+
+@composes("aten.rrelu_with_noise_functional.default")
+def rrelu(
+    operand: Tensor,
+    noise: Tensor,
+    lower: float = 1 / 8,
+    upper: float = 1 / 3,
+    training: bool = False,
+    generator: Any = None,
+) -> Any:
+    """Outside of training the slope is the mean of its bounds."""
+    if training:
+        return NotImplemented
+    return torch.nn.functional.leaky_relu(operand, (lower + upper) / 2), noise
+
+
+@composes("aten.histc.default")
+def histc(operand: Tensor, bins: int = 100, min: float = 0, max: float = 0) -> Tensor:
+    """Count the elements of equal intervals; the last one holds its upper edge."""
+    values = operand.flatten()
+    if not values.is_floating_point():
+        return NotImplemented
+    low, high = (torch.full((), edge, dtype=values.dtype, device=values.device) for edge in (min, max))
+    if min == max:
+        if values.shape[0] != 0:
+            low, high = values.amin(), values.amax()
+        low, high = torch.where(low == high, low - 1, low), torch.where(low == high, high + 1, high)
+    inside = (values >= low) & (values <= high)
+    places = torch.where(inside, (values - low) * bins / (high - low), 0.0).to(torch.int64).clamp(max=bins - 1)
+    return torch.zeros(bins, dtype=values.dtype, device=values.device).scatter_add(0, places, inside.to(values.dtype))
+
+
+@composes("aten._embedding_bag.default")
+@composes("aten._embedding_bag_forward_only.default")
+def embedding_bag(
+    weight: Tensor,
+    indices: Tensor,
+    offsets: Tensor,
+    scale_grad_by_freq: bool = False,
+    mode: int = 0,
+    sparse: bool = False,
+    per_sample_weights: Tensor | None = None,
+    include_last_offset: bool = False,
+    padding_idx: int = -1,
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Sum (0), mean (1) or maximum (2) of the rows of each bag; rows of ``padding_idx`` do not count."""
+    bags = offsets.shape[0] - int(include_last_offset)
+    positions = torch.arange(indices.shape[0], dtype=offsets.dtype, device=indices.device)
+    bag = torch.searchsorted(offsets[:bags].contiguous(), positions, right=True) - 1
+    counts = indices != padding_idx
+    rows = torch.nn.functional.embedding(indices, weight)
+    sizes = torch.zeros(bags, dtype=torch.int64, device=indices.device).index_add(0, bag, counts.to(torch.int64))
+    empty = torch.zeros(bags, weight.shape[1], dtype=weight.dtype, device=weight.device)
+    if mode == 2:
+        rows = torch.where(counts.unsqueeze(1), rows, -math.inf)
+        best = empty.index_reduce(0, bag, rows, "amax", include_self=False)
+        result = torch.where(sizes.unsqueeze(1) > 0, best, 0.0)
+    else:
+        if per_sample_weights is not None:
+            rows = rows * per_sample_weights.unsqueeze(1)
+        result = empty.index_add(0, bag, torch.where(counts.unsqueeze(1), rows, 0.0))
+        if mode == 1:
+            result = result / sizes.clamp(min=1).unsqueeze(1).to(weight.dtype)
+    return result, bag, sizes, torch.zeros_like(sizes)
+
+
+def _cubic(distance: Tensor) -> Tensor:
+    near = (1.5 * distance - 2.5) * distance * distance + 1
+    far = ((-0.5 * distance + 2.5) * distance - 4) * distance + 2
+    return torch.where(distance < 1, near, torch.where(distance < 2, far, 0.0))
+
+
+def _resampling_matrix(
+    size: int, wanted: int, align_corners: bool, factor: float | None, filter: Callable[[Tensor], Tensor], radius: int
+) -> Tensor:
+    """Return the weights of ``size`` elements in each of ``wanted``: a filter that is widened where sizes shrink."""
+    if align_corners:
+        scale = (size - 1) / (wanted - 1) if wanted > 1 else 0.0
+    else:
+        scale = 1 / factor if factor else size / wanted
+    width = max(scale, 1.0)
+    centers = scale * (torch.arange(wanted, dtype=torch.float64) + 0.5)
+    first = (centers - radius * width + 0.5).to(torch.int64).clamp(min=0).unsqueeze(1)
+    end = (centers + radius * width + 0.5).to(torch.int64).clamp(max=size).unsqueeze(1)
+    places = torch.arange(size)
+    weights = filter(((places + 0.5 - centers.unsqueeze(1)) / width).abs())
+    weights = torch.where((places >= first) & (places < end), weights, 0.0)
+    return weights / weights.sum(1, keepdim=True)
+
+
+def _resample(
+    operand: Tensor,
+    sizes: Sequence[int],
+    align_corners: bool,
+    factors: Sequence[float | None],
+    filter: Callable[[Tensor], Tensor],
+    radius: int,
+) -> Tensor:
+    if not all(isinstance(size, int) for size in (*sizes, *operand.shape[2:])):
+        return NotImplemented
+    rows, columns = (
+        _resampling_matrix(size, wanted, align_corners, factor, filter, radius).to(operand.dtype)
+        for size, wanted, factor in zip(operand.shape[2:], sizes, factors, strict=True)
+    )
+    return rows @ (operand @ columns.t())
+
+
+@composes("aten._upsample_bilinear2d_aa.default")
+def bilinear_without_aliases(
+    operand: Tensor, size: Sequence[int], align_corners: bool, rows: float | None = None, columns: float | None = None
+) -> Tensor:
+    """Two matrix products: the weights depend on sizes alone."""
+    return _resample(operand, size, align_corners, (rows, columns), lambda x: (1 - x).clamp(min=0), 1)
+
+
+@composes("aten._upsample_bicubic2d_aa.default")
+def bicubic_without_aliases(
+    operand: Tensor, size: Sequence[int], align_corners: bool, rows: float | None = None, columns: float | None = None
+) -> Tensor:
+    """Two matrix products: the weights depend on sizes alone."""
+    return _resample(operand, size, align_corners, (rows, columns), _cubic, 2)
