@@ -17,7 +17,7 @@ from stepwell.passes.schedules.indexing import product, row_major_strides
 from stepwell.passes.schedules.kernel import DYNAMIC, Kernel, Refusal
 from stepwell.passes.transforms.expand_copies import ExpandCopiesPass
 from stepwell.passes.transforms.widen_bools import WidenBoolsPass, operations
-from stepwell.support.bindings import PassManager, arith, bufferization, func, ir, memref, scf
+from stepwell.support.bindings import PassManager, arith, bufferization, func, ir, linalg, memref, scf, tensor
 from stepwell.support.symbolic import Expr
 from stepwell.support.target import Target
 
@@ -162,10 +162,31 @@ def _enter_abi(kernel: Kernel) -> None:
     *body, terminator = [op.operation for op in kernel.function.regions[0].blocks[0].operations]
     for op in body:
         block.append(op)
+        _start_from_copies(op.operation)
     with ir.InsertionPoint(block):
         for result, buffer in zip(terminator.operands, buffers[len(kernel.tensors) :], strict=True):
             bufferization.materialize_in_destination(None, result, buffer, restrict=True, writable=True)
         func.return_([])
+
+
+def _start_from_copies(op: Any) -> None:
+    """Let a loop that changes an argument change a copy in an empty tensor, which becomes the result's own buffer.
+
+    Bufferization would copy too, but into a temporary, and that into the result.
+    """
+    if op.name != "scf.for":
+        return
+    for number, start in enumerate(op.operands):
+        owner = start.owner
+        if isinstance(owner, ir.Block) or owner.operation.name != "bufferization.to_tensor":
+            continue
+        with op.location, ir.InsertionPoint(op):
+            sizes = [
+                tensor.dim(start, arith.constant(ir.IndexType.get(), dim)) if size == DYNAMIC else size
+                for dim, size in enumerate(start.type.shape)
+            ]
+            empty = tensor.empty(sizes, start.type.element_type)
+            op.operands[number] = linalg.copy(start, outs=[empty])
 
 
 def _size(expr: Expr, sizes: dict[Expr, Any]) -> Any:
