@@ -45,16 +45,16 @@ class CpuOutlineParallelPass(Pass):
 
     def apply(self, op: "ir.Operation") -> None:
         """Outline the parallel loops of every kernel function of the module."""
+        functions = [child.operation for child in op.regions[0].blocks[0].operations]
+        found = [(f, _foralls(f)) for f in functions if f.name == "func.func" and list(f.regions[0].blocks)]
         plans = []
-        for function in [child.operation for child in op.regions[0].blocks[0].operations]:
-            if function.name == "func.func" and list(function.regions[0].blocks):
-                loops = _foralls(function)
-                for loop in loops:
-                    _check_loop(loop, function)
-                _serialise_nested(loops)
-                plans.append((function, [_plan(loop, function) for loop in loops]))
+        for function, loops in found:
+            for loop in loops:
+                _check_loop(loop, function)
+            plans.append((function, [_plan(loop, function) for loop in loops]))
         for function, outlines in plans:
             for number, outline in enumerate(outlines):
+                _serialise_nested(outline.loop)
                 outline_loop(function, outline, number)
 
 
@@ -90,28 +90,31 @@ def _foralls(function: Any) -> list[Any]:
 
 
 def _check_loop(loop: Any, function: Any) -> None:
-    if len(loop.results) or len(loop.attributes["staticLowerBound"]) != 1:
-        fail(loop, "expects one dimension and no results")
+    for each in (loop, *_nested(loop)):
+        if len(each.results) or len(each.attributes["staticLowerBound"]) != 1:
+            fail(each, "expects one dimension and no results")
     i8, i32 = (ir.IntegerType.get_signless(bits) for bits in (8, 32))
     types = [argument.type for argument in function.regions[0].blocks[0].arguments]
     if types[-2:] != [ir.MemRefType.get([], i8), ir.MemRefType.get([], i32)]:
         fail(loop, "expects workspace and status slot as the last arguments of its function")
 
 
-def _serialise_nested(loops: list[Any]) -> None:
-    nested: list[Any] = []
+def _nested(loop: Any) -> list[Any]:
+    """Return the parallel loops inside ``loop``, inner ones first."""
+    found: list[Any] = []
 
     def visit(op: Any) -> Any:
-        if op.name == "scf.forall" and op not in loops:
-            nested.append(op)
+        if op.name == "scf.forall" and op != loop:
+            found.append(op)
         return ir.WalkResult.ADVANCE
 
-    for loop in loops:
-        loop.walk(visit)
-    for inner in nested:
-        if len(inner.results) or len(inner.attributes["staticLowerBound"]) != 1:
-            fail(inner, "expects one dimension and no results")
-    for inner in nested:
+    loop.walk(visit)
+    return found
+
+
+def _serialise_nested(loop: Any) -> None:
+    """Make the parallel loops inside ``loop`` ordinary loops."""
+    for inner in _nested(loop):
         with inner.location, ir.InsertionPoint(inner):
             serial = scf.ForOp(*_bounds(inner))
             with ir.InsertionPoint(serial.body):
@@ -235,7 +238,7 @@ def outline_loop(function: Any, outline: Outline, number: int) -> None:
 
 def _launch_attribute(function: Any, loop: Any, body: str) -> Any:
     i64 = ir.IntegerType.get_signless(64)
-    grain = loop.attributes[GRAIN].value if GRAIN in loop.attributes else 1
+    grain = max(loop.attributes[GRAIN].value, 1) if GRAIN in loop.attributes else 1
     used = function.attributes[WORKSPACE].value if WORKSPACE in function.attributes else 0
     return ir.DictAttr.get(
         {
