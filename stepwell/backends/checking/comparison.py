@@ -1,11 +1,10 @@
 """Are two runs of a program the same, as far as a pass may change rounding?"""
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
-Array = np.ndarray[Any, Any]
+from stepwell.runtime.tensors import Array
 
 # Units in the last place, relative to the largest number of a result: sums in another order, fused multiply-adds.
 DEFAULT_TOLERANCE = 256.0

@@ -8,12 +8,13 @@ from typing import Any
 from stepwell.backends.checking.comparison import DEFAULT_TOLERANCE, difference
 from stepwell.backends.checking.graph import is_static_graph, run_graph
 from stepwell.backends.checking.host import run_host
-from stepwell.backends.checking.inputs import Array, InputSet, input_sets
+from stepwell.backends.checking.inputs import InputSet, input_sets
 from stepwell.backends.checking.kernels import CheckedKernel
 from stepwell.backends.cpu.reference import ReferenceFunction
 from stepwell.backends.plan_translation import host_functions, kernel_modules
 from stepwell.passes.pipelines import Instrument, Pipeline
 from stepwell.passes.pipelines.instruments import PassEvent
+from stepwell.runtime.tensors import Array
 from stepwell.support.bindings import ir
 from stepwell.support.errors import PassFailure
 from stepwell.support.module import Module

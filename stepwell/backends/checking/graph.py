@@ -6,9 +6,8 @@ from typing import Any
 import numpy as np
 
 from stepwell.dialects.graph.base import GraphOperation
+from stepwell.runtime.tensors import Array
 from stepwell.support.bindings import func
-
-Array = np.ndarray[Any, Any]
 
 
 def run_graph(function: Any, inputs: Sequence[Array]) -> list[Array]:

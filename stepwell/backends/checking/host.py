@@ -12,11 +12,11 @@ import numpy as np
 from stepwell.backends.plan_translation import host_functions
 from stepwell.dialects.graph.types import meta_of
 from stepwell.dialects.plan import LaunchOp, PreparedOp, SymbolOp, ViewOp
+from stepwell.runtime.tensors import Array
 from stepwell.support.bindings import ir
 from stepwell.support.dtypes import DType
 from stepwell.support.symbolic import Expr
 
-Array = np.ndarray[Any, Any]
 RunKernel = Callable[[str, list[Array], list[int]], list[Array]]
 """Runs a kernel, by name, on its inputs and scalars."""
 

@@ -1,7 +1,6 @@
 """Run one kernel at whatever stage it is, behind one interface."""
 
 import ctypes
-import os
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,9 +9,9 @@ import numpy as np
 from stepwell.backends.cpu.in_process import InProcess
 from stepwell.backends.cpu.reference import ReferenceFunction
 from stepwell.passes.pipelines import Pipeline
+from stepwell.runtime.tensors import Array
+from stepwell.runtime.threads import max_threads_function
 from stepwell.support.bindings import ir
-
-Array = np.ndarray[Any, Any]
 
 
 class CheckedKernel:
@@ -47,8 +46,7 @@ class CheckedKernel:
         if self._reference is not None:
             return self._reference([*inputs, *scalars])
         results = [np.zeros(output.shape, output.dtype) for output in outputs]
-        threads = int(os.environ.get("OMP_NUM_THREADS") or 0) or os.cpu_count() or 1
-        workspace = np.zeros(self._workspace * max(threads, 1) * 2 + 128, np.uint8)
+        workspace = np.zeros(self._workspace * max_threads_function()() + 64, np.uint8)
         status = np.zeros(1, np.int32)
         kept = [np.ascontiguousarray(array) for array in inputs]
         pointers = [array.ctypes.data for array in (*kept, *results)]

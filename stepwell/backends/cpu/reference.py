@@ -13,11 +13,10 @@ import numpy as np
 
 from stepwell.backends.cpu.in_process import InProcess
 from stepwell.passes.pipelines.pipeline import Pipeline
+from stepwell.runtime.tensors import Array
 from stepwell.support.bindings import ir
 from stepwell.support.dtypes import DType
 from stepwell.support.errors import CompileError
-
-Array = np.ndarray[Any, Any]
 
 _ELEMENTS = {dtype.mlir.replace("ui", "i"): dtype for dtype in DType if dtype is not DType.UINT8}
 # What a constant's descriptor holds in the place of an allocation.
