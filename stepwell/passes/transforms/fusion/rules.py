@@ -158,7 +158,7 @@ def _fits(flow: Flow, facts: Facts, reader: Node, use: Use) -> bool:
         return False
     if given is taken:
         return read == dims
-    if given is not Level.ROW or facts.reduced is None or reader.kind is Kind.REDUCTION:
+    if given is not Level.ROW or facts.reduced is None:
         return False
     kept = tuple(dim for place, dim in enumerate(dims) if place not in facts.reduced)
     return read == kept and _can_return_to_rows(facts)
