@@ -14,6 +14,7 @@ _MORE = (
     "aten._batch_norm_no_update.default",
     "aten._batch_norm_with_update.default",
     "aten._batch_norm_with_update_functional.default",
+    "aten._safe_softmax.default",
     "aten.as_strided_copy.default",
     "aten.dist.default",
     "aten.grid_sampler_2d.default",

@@ -21,6 +21,7 @@ def test_softmax() -> None:
     x[1, 3], x[2, 5], x[3, 6] = torch.inf, -torch.inf, torch.nan
     cases += [
         Case("special", lambda x: (x.softmax(1), x.log_softmax(1)), [x]),
+        Case("safe", lambda x: torch.ops.aten._safe_softmax(x, 1), [x]),
         Case("far-apart", lambda x: (x.softmax(1), x.log_softmax(1)), [draw.floats(3, 9, low=-1e4, high=1e4)]),
         Case("widened", lambda x: x.softmax(1, dtype=torch.float32), [draw.floats(3, 9, dtype=torch.float16)]),
         Case("scalar", lambda x: (x.softmax(0), x.log_softmax(0)), [draw.floats()]),

@@ -17,7 +17,7 @@ from stepwell.support.dtypes import DType
 _EPSILON = {DType.FLOAT64: 2.0**-52, DType.FLOAT32: 2.0**-23, DType.FLOAT16: 2.0**-10, DType.BFLOAT16: 2.0**-7}
 
 
-@converts("aten.softmax.int", "aten._softmax.default", "aten._safe_softmax.default")
+@converts("aten.softmax.int", "aten._softmax.default")
 def convert_softmax(importer: Importer, node: Any, operand: Value, dim: int, *_: Any, **__: Any) -> Value:
     return _along(importer, ops.SoftmaxOp, node, operand, dim)
 
