@@ -76,7 +76,8 @@ class _Run:
 
     def _launch(self, op: Any) -> None:
         name = ir.SymbolRefAttr(op.kernel).value[0]
-        inputs = [np.ascontiguousarray(self._values[value]) for value in op.inputs]
+        # A 0-d array comes back from numpy with a dimension.
+        inputs = [np.ascontiguousarray(a).reshape(a.shape) for a in map(self._values.__getitem__, op.inputs)]
         scalars = [Expr.parse(ir.StringAttr(size).value).evaluate(self._sizes) for size in op.sizes]
         outputs = self._run_kernel(name, inputs, scalars)
         attributes: Mapping[str, Any] = op.operation.attributes

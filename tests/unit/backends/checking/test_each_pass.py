@@ -67,7 +67,8 @@ class TestBreakScalarsPass(Pass):
 
 class Small(torch.nn.Module):
     def forward(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
-        return torch.amax(x + y, -1, keepdim=True) + torch.sigmoid(x)
+        # The sum is a 0-d tensor between kernels; where it is NaN it changes nothing.
+        return torch.where(y.sum() > 1e9, x, torch.amax(x + y, -1, keepdim=True) + torch.sigmoid(x))
 
 
 @pytest.fixture(scope="module")
