@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from stepwell.passes.base import Pass, register_pass
+from stepwell.passes.transforms.kernel_interface import HOST_FUNCTIONS
 from stepwell.passes.transforms.planning.lifetimes import Buffer, lifetimes_of
 from stepwell.passes.transforms.planning.packing import pack
 from stepwell.support.bindings import ir
@@ -36,8 +37,9 @@ class PlanBuffersPass(Pass):
     def apply(self, op: "ir.Operation") -> None:
         """Plan every function of the host."""
         for child in op.regions[0].blocks[0].operations:
-            if child.operation.name == "func.func":
-                plan_function(child.operation)
+            operation = child.operation
+            if operation.name == "func.func" and operation.attributes["sym_name"].value in HOST_FUNCTIONS:
+                plan_function(operation)
 
 
 def plan_function(function: Any) -> None:
