@@ -5,6 +5,7 @@ from typing import Any
 import torch
 from torch._decomp import decomposition_table as decomposition_registry
 
+from stepwell.frontends.torch import special_functions  # noqa: F401 - registers its compositions
 from stepwell.frontends.torch.compositions import COMPOSITIONS
 from stepwell.frontends.torch.registry import CONVERTERS
 

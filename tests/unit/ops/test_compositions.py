@@ -39,6 +39,21 @@ def test_elements() -> None:
     check_cases("elementwise", cases)
 
 
+def test_special_functions() -> None:
+    draw = Inputs()
+    specials = torch.tensor([0.0, -0.0, 1.0, 2.0, -1.0, -3.0, torch.inf, torch.nan])
+    x = torch.cat([draw.floats(40, low=-6, high=9), draw.floats(20, low=0.9, high=2.1), specials])
+    y = torch.cat([draw.floats(60, low=-1, high=1), torch.tensor([0.0, -0.0, 1.0, -1.0, 1.5, 0.999999, torch.nan])])
+    cases = [
+        Case("lgamma", torch.lgamma, [x]),
+        Case("digamma", torch.digamma, [x]),
+        Case("erfinv", torch.erfinv, [y]),
+        Case("half", lambda x: (x.lgamma(), x.digamma()), [draw.floats(20, low=0.1, dtype=torch.float16)]),
+        Case("integers", lambda x: (x.lgamma(), x.erfinv()), [draw.integers(9, low=0, high=9)]),
+    ]
+    check_cases("activation", cases)
+
+
 def test_histograms() -> None:
     draw = Inputs()
     x = torch.cat([draw.floats(99, low=-2, high=2), torch.tensor([-1.0, 1.0])])
