@@ -129,6 +129,9 @@ class Walk:
 
     def _body_op(self, op: Any, dims: Indices, values: dict[Any, Expr | frozenset[str]]) -> None:
         self.uses.cost += _COSTS.get(op.name, 1)
+        if op.name == "scf.if":
+            self._branch(op, dims, values)
+            return
         if not len(op.results):
             return
         result = op.results[0]
@@ -155,6 +158,17 @@ class Walk:
         for value in found:
             names |= self.uses.depends(value) if isinstance(value, Expr) else value
         values[result] = names
+
+    def _branch(self, op: Any, dims: Indices, values: dict[Any, Expr | frozenset[str]]) -> None:
+        names: frozenset[str] = frozenset()
+        for region in op.regions:
+            *ops, end = (inner.operation for inner in region.blocks[0].operations)
+            for inner in ops:
+                self._body_op(inner, dims, values)
+            for operand in (*end.operands, *op.operands):
+                value = values.get(operand, frozenset())
+                names |= self.uses.depends(value) if isinstance(value, Expr) else value
+        values.update(dict.fromkeys(op.results, names))
 
     def _outer(self, operand: Any) -> Expr | frozenset[str]:
         if isinstance(operand.type, ir.IndexType):

@@ -50,7 +50,6 @@ class Code:
         self._varying: set[str] = {LANE}
         self._count = 0
         self._vectors: dict[Any, Any] = {}
-        self.contract = ir.Attribute.parse("#arith.fastmath<contract>")
 
     # Ops
 
@@ -161,9 +160,9 @@ class Code:
         return self.op("vector.create_mask", (self.index(count),), type_)
 
     def float_op(self, name: str, a: Any, b: Any) -> Any:
-        """Make a binary floating-point op that may be contracted with its neighbours."""
+        """Make a binary floating-point op on what ``a`` and ``b`` are."""
         element = a.type.element_type if self.is_vector(a) else a.type
-        return self.pointwise(name, (a, b), element, {"fastmath": self.contract})
+        return self.pointwise(name, (a, b), element)
 
     # Index expressions
 

@@ -6,6 +6,7 @@ are bound to their tensor beforehand.
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from stepwell.passes.schedules.abi import Buffer, OpenKernel
@@ -29,7 +30,6 @@ from stepwell.support.bindings import ir
 from stepwell.support.symbolic import Expr
 
 Reader = Callable[[Indices], Any]
-_FLOAT_OPS = frozenset({"arith.addf", "arith.subf", "arith.mulf", "arith.divf", "arith.negf"})
 _UNSIGNED_LESS, _EQUAL = 6, 0
 
 
@@ -217,8 +217,6 @@ class Elements:
     def clone(self, op: Any, operands: list[Any]) -> Any:
         """Clone an elementwise op onto ``operands``, scalars or vectors."""
         attributes = {name: op.attributes[name] for name in op.attributes}
-        if op.name in _FLOAT_OPS:
-            attributes["fastmath"] = self.code.contract
         return self.code.pointwise(op.name, operands, op.results[0].type, attributes)
 
 
@@ -253,8 +251,38 @@ class _Body:
                 self.values[op.results[0]] = self.elements.read(tensor, tuple(self._expr(i) for i in indices))
             case "cf.assert":
                 self.code.check(self.value(op.operands[0]), op.attributes["msg"].value)
+            case "scf.if":
+                for result, value in zip(op.results, self._write_if(op), strict=True):
+                    self.values[result] = value
             case _:
                 self.values[op.results[0]] = self._clone(op)
+
+    def _write_if(self, op: Any) -> list[Any]:
+        """Write a branch; where lanes disagree both sides run, each for its own lanes."""
+        code, condition = self.code, self.value(op.operands[0])
+        sides = [partial(self._write_region, region) for region in op.regions]
+        if len(list(op.regions[1].blocks)) == 0:
+            raise Refusal("an 'scf.if' without an else branch is not understood")
+        elements = [result.type for result in op.results]
+        if not code.is_vector(condition):
+            return code.branch(condition, sides[0], sides[1], [code.vector_type(element) for element in elements])
+        before, bit = code.mask, ir.IntegerType.get_signless(1)
+        true = code.constant(ir.IntegerAttr.get(bit, 1))
+        values = []
+        for test, side in zip((condition, code.pointwise("arith.xori", (condition, true), bit)), sides, strict=True):
+            code.mask = test if before is None else code.pointwise("arith.andi", (before, test), bit)
+            values.append(side())
+            code.mask = before
+        return [
+            code.pointwise("arith.select", (condition, yes, no), element)
+            for yes, no, element in zip(*values, elements, strict=True)
+        ]
+
+    def _write_region(self, region: Any) -> list[Any]:
+        *ops, end = (op.operation for op in region.blocks[0].operations)
+        for op in ops:
+            self._write_op(op)
+        return [self.code.broadcast(self.value(operand)) for operand in end.operands]
 
     def _clone(self, op: Any) -> Any:
         if len(op.results) != 1 or len(op.regions):

@@ -7,7 +7,7 @@ symbols, so that a schedule reasons about dynamic shapes as it does about static
 from dataclasses import dataclass, field
 from typing import Any
 
-from stepwell.passes.schedules.indexing import ONE, ZERO, product
+from stepwell.passes.schedules.indexing import ONE, ZERO, coefficient, product
 from stepwell.support.bindings import ir
 from stepwell.support.symbolic import Expr
 
@@ -46,25 +46,30 @@ class Kernel:
         """Read ``function``; raises Refusal where its sizes cannot be known."""
         block = function.regions[0].blocks[0]
         attributes = function.attributes
-        tensors, sizes = [], []
-        shapes: dict[Any, tuple[Expr, ...]] = {}
-        exprs: dict[Any, Expr] = {}
         arg_attrs = list(attributes["arg_attrs"]) if "arg_attrs" in attributes else [{}] * len(block.arguments)
-        for number, (argument, attrs) in enumerate(zip(block.arguments, arg_attrs, strict=True)):
-            if isinstance(argument.type, ir.RankedTensorType):
+        arguments = list(zip(block.arguments, arg_attrs, strict=True))
+        indices = [(value, attrs) for value, attrs in arguments if not isinstance(value.type, ir.RankedTensorType)]
+        given = [
+            Expr.parse(attrs["stepwell.symbol"].value)
+            if "stepwell.symbol" in attrs
+            else Expr.symbol(f"arg{value.arg_number}")
+            for value, attrs in indices
+        ]
+        names = opaque_sizes(given)
+        sizes = [(value, names.get(expr, expr)) for (value, _), expr in zip(indices, given, strict=True)]
+        exprs = dict(sizes)
+        shapes: dict[Any, tuple[Expr, ...]] = {}
+        for value, attrs in arguments:
+            if isinstance(value.type, ir.RankedTensorType):
                 texts = [a.value for a in attrs["stepwell.sizes"]] if "stepwell.sizes" in attrs else []
-                shapes[argument] = shape_of_type(argument.type, texts)
-                tensors.append(argument)
-            else:
-                expr = Expr.parse(attrs["stepwell.symbol"].value) if "stepwell.symbol" in attrs else None
-                exprs[argument] = expr if expr is not None else Expr.symbol(f"%arg{number}")
-                sizes.append((argument, exprs[argument]))
+                shapes[value] = shape_of_type(value.type, texts, names)
+        tensors = list(shapes)
         terminator = list(block.operations)[-1]
         results = tuple(terminator.operands)
         kernel = cls(function, attributes["sym_name"].value, tuple(tensors), tuple(sizes), results, (), shapes, exprs)
         if "stepwell.result_sizes" in attributes:
             kernel.result_shapes = tuple(
-                shape_of_type(result.type, [a.value for a in texts])
+                shape_of_type(result.type, [a.value for a in texts], names)
                 for result, texts in zip(results, attributes["stepwell.result_sizes"], strict=True)
             )
         else:
@@ -119,6 +124,8 @@ class Kernel:
                 return tuple(product([source[d] for d in group]) for group in reassociation(op))
             case "scf.for":
                 return self.shape(operands[3 + result_number(value)])
+            case "scf.forall":
+                return self.shape(operands[len(operands) - len(op.results) + result_number(value)])
             case "tensor.insert":
                 return self.shape(operands[1])
         raise Refusal(f"the sizes of '{op.name if op is not None else 'a block argument'}' are not known")
@@ -193,13 +200,33 @@ def result_number(value: Any) -> int:
     return number
 
 
-def shape_of_type(type_: Any, texts: list[str]) -> tuple[Expr, ...]:
-    """Return a shape from a tensor type and the texts of its dynamic dims."""
+def opaque_sizes(given: list[Expr]) -> dict[Expr, Expr]:
+    """Return a symbol for each given size whose own symbols cannot be had from the given sizes.
+
+    A kernel that knows ``batch*length`` alone knows neither; the product is as good as a symbol there.
+    """
+    known = {str(expr) for expr in given if expr.symbols == {str(expr)}}
+    names: dict[Expr, Expr] = {}
+    for expr in given:
+        unknown = expr.symbols - known
+        if not unknown:
+            continue
+        factor = coefficient(expr, next(iter(unknown))) if len(unknown) == 1 else None
+        if factor is not None and factor.is_constant and factor != ZERO:
+            known |= unknown
+        else:
+            names[expr] = Expr.symbol(f"({expr})")
+    return names
+
+
+def shape_of_type(type_: Any, texts: list[str], names: dict[Expr, Expr]) -> tuple[Expr, ...]:
+    """Return a shape from a tensor type and the texts of its dynamic dims, with ``names`` for some of those."""
     sizes = list(type_.shape)
     if sizes.count(DYNAMIC) != len(texts):
         raise Refusal(f"the dynamic sizes of {type_} are not given")
-    dynamic = iter(texts)
-    return tuple(Expr.const(size) if size != DYNAMIC else Expr.parse(next(dynamic)) for size in sizes)
+    dynamic = iter(map(Expr.parse, texts))
+    shape = [Expr.const(size) if size != DYNAMIC else next(dynamic) for size in sizes]
+    return tuple(names.get(size, size) for size in shape)
 
 
 def kept_dims(result_type: Any, sizes: tuple[Expr, ...]) -> list[bool]:

@@ -42,19 +42,31 @@ def reachable(values: Iterable[Any]) -> list[Any]:
         op = defining(value)
         if op is None or op in ordered:
             return
-        for operand in op.operands:
+        for operand in (*op.operands, *_captured(op)):
             visit(operand)
-        if op.name == "linalg.generic" or op.name == "tensor.pad":
-            for inner in op.regions[0].blocks[0].operations:
-                for operand in inner.operation.operands:
-                    owner = operand.owner
-                    if not isinstance(owner, ir.Block) and owner.operation.parent == op.parent:
-                        visit(operand)
         ordered[op] = None
 
     for value in values:
         visit(value)
     return list(ordered)
+
+
+def _captured(op: Any) -> list[Any]:
+    """Return the values of the function that the regions of ``op`` use."""
+    found: list[Any] = []
+
+    def look(inner: Any) -> Any:
+        for operand in inner.operands:
+            owner = operand.owner
+            if not isinstance(owner, ir.Block) and owner.operation.parent == op.parent:
+                found.append(operand)
+        return ir.WalkResult.ADVANCE
+
+    for region in op.regions:
+        for block in region.blocks:
+            for inner in block.operations:
+                inner.operation.walk(look)
+    return found
 
 
 def lanes_for(kernel: Kernel, target: Target, ops: Iterable[Any]) -> int:

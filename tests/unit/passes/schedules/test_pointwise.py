@@ -1,5 +1,6 @@
 """Kernels without reductions compute what numpy computes, at any size."""
 
+import ml_dtypes
 import numpy as np
 import pytest
 
@@ -158,3 +159,58 @@ def test_large_results_are_cut_into_blocks(kernel, compiled, rng):
     got = np.zeros_like(x)
     run([x], [got])
     np.testing.assert_array_equal(got, x + x)
+
+
+def test_branches_in_bodies(kernel, compiled, rng):
+    table, rows, places = kernel.argument((10, 33)), kernel.argument((6,), "i64"), kernel.argument((6, 19), "i64")
+    body = f"""%c33 = arith.constant 33 : i64
+%zero = arith.constant 0.0 : f32
+%ok = arith.cmpi ult, %{{operand}}, %c33 : i64
+%q = arith.index_cast %{{operand}} : i64 to index
+%i = linalg.index 0 : index
+%r = scf.if %ok -> (f32) {{{{
+%e = tensor.extract {table[0]}[%i, %q] : tensor<10x33xf32>
+scf.yield %e : f32
+}}}} else {{{{
+scf.yield %zero : f32
+}}}}"""
+    target = (kernel.empty((6, 19)), identity2())
+    (each,) = kernel.generic([(places, identity2())], [target], "pp", body.format(operand="i0"))
+    (row,) = kernel.generic([(rows, "(i, j) -> (i)")], [target], "pp", body.format(operand="i0"))
+    x, i, j = rng.standard_normal((10, 33)).astype("f4"), rng.integers(-9, 60, 6), rng.integers(-9, 60, (6, 19))
+    got = [np.zeros((6, 19), "f4") for _ in range(2)]
+    compiled(kernel.returns(each, row))([x, i, j], got)
+
+    def wanted(at):
+        inside = (at >= 0) & (at < 33)
+        return np.where(inside, np.take_along_axis(x[:6], np.where(inside, at, 0), 1), 0)
+
+    np.testing.assert_array_equal(got[0], wanted(j))
+    np.testing.assert_array_equal(got[1], np.broadcast_to(wanted(i[:, None]), (6, 19)))
+
+
+def test_sizes_known_only_as_products(kernel, compiled, rng):
+    a = kernel.argument(("s0*s1", 8))
+    run = compiled(kernel.returns(kernel.pointwise([a], "%r = arith.addf %i0, %i0 : f32")))
+    x = rng.standard_normal((15, 8)).astype("f4")
+    got = np.zeros_like(x)
+    run([x], [got], (15,))
+    np.testing.assert_array_equal(got, x + x)
+    assert run.info.schedule == "pointwise"
+
+
+def test_half_floats_at_odd_sizes(kernel, compiled, rng):
+    names = {"f16": np.float16, "bf16": ml_dtypes.bfloat16}
+    results, inputs = [], []
+    for element, dtype in names.items():
+        a = kernel.argument((3, 37), element)
+        body = f"""%x = arith.extf %i0 : {element} to f32
+%q = arith.mulf %x, %x : f32
+%r = arith.truncf %q : f32 to {element}"""
+        results.append(kernel.pad(kernel.pointwise([a], body, element), (0, 1), (0, 2), "1.0"))
+        inputs.append(rng.standard_normal((3, 37)).astype(dtype))
+    got = [np.zeros((3, 40), dtype) for dtype in names.values()]
+    compiled(kernel.returns(*results))(inputs, got)
+    for one, x in zip(got, inputs, strict=True):
+        square = (x.astype("f4") ** 2).astype(x.dtype)
+        np.testing.assert_array_equal(one, np.pad(square, ((0, 0), (1, 2)), constant_values=x.dtype.type(1)))
