@@ -104,12 +104,18 @@ def requested_dumps() -> list[Stage]:
 def write_dumps(inspector: Any, stages: list[Stage]) -> list[Path]:
     """Write ``PROGRAM-STAGE-name.mlir`` files to ``$STEPWELL_DUMP_DIR`` (else the current directory)."""
     directory = Path(os.environ.get(DUMP_DIRECTORY, "."))
-    directory.mkdir(parents=True, exist_ok=True)
     program = next(_programs)
     written = []
-    for stage in stages:
-        number = list(Stage).index(stage)
-        path = directory / f"{program:02d}-{number}-{stage.label}.mlir"
-        path.write_text(inspector.ir(stage.label))
-        written.append(path)
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        for stage in stages:
+            number = list(Stage).index(stage)
+            path = directory / f"{program:02d}-{number}-{stage.label}.mlir"
+            path.write_text(inspector.ir(stage.label))
+            written.append(path)
+    except OSError as error:
+        raise InvalidOptionError(
+            f"STEPWELL_DUMP: '{directory}' cannot be written: {error.strerror or error}",
+            fix=f"set {DUMP_DIRECTORY} to a directory of your own",
+        ) from error
     return written

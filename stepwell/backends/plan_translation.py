@@ -34,7 +34,7 @@ def translate(module: "ir.Operation", kernels: Mapping[str, KernelInfo], signatu
     """Return the plan of a program at stage ``kernels`` that ``plan-buffers`` has run on.
 
     Raises:
-        CompileError: it is not at that stage, or a launch has no placements.
+        CompileError: it is not at that stage, a launch has no placements, or ``prepare`` needs what callers pass.
     """
     functions = host_functions(module)
     if "main" not in functions:
@@ -47,8 +47,21 @@ def translate(module: "ir.Operation", kernels: Mapping[str, KernelInfo], signatu
     main = replace(main, guards=guards, results=tuple(map(_with_dtype, main.results, dtypes)))
     prepare = None
     if "prepare" in functions:
-        prepare = _translate_function(functions["prepare"], _argument_numbers(functions["prepare"]))
+        known = _argument_numbers(functions["prepare"])
+        _check_prepare(known, signature)
+        prepare = _translate_function(functions["prepare"], known)
     return Plan(PLAN_VERSION, main, prepare, dict(kernels), signature)
+
+
+def _check_prepare(numbers: Sequence[int], signature: Signature) -> None:
+    """Refuse a ``prepare`` that reads what only a call brings."""
+    passed = {number for number, _ in signature.inputs.paths()}
+    names = [signature.arguments[number].name for number in numbers if number in passed]
+    if names:
+        raise CompileError(
+            f"@prepare runs once and before any call, but reads what callers pass: {', '.join(names)}",
+            fix="detach parameters, or read a module from text, at stage 'linalg' or above",
+        )
 
 
 def _with_dtype(tensor: TensorRef, dtype: DType) -> TensorRef:
