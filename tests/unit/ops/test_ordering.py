@@ -94,7 +94,7 @@ def test_selection() -> None:
             lambda x: (x.mode(0)[0], *x.mode(1), x.mode(-1, keepdim=True)[0]),
             [draw.integers(5, 9, low=0, high=4)],
         ),
-        Case("mode-floats", lambda x: x.mode(0)[0], [_with_specials(draw.floats(40, 3))]),
+        Case("mode-floats", lambda x: x.mode(0)[0], [draw.floats(40, 3).round()]),
         Case("median-nan", lambda x: (x.median(0)[0], x.median()), [_with_specials(draw.floats(9, 4))]),
         Case("scalar", lambda x: (*x.topk(1), *x.sort(), x.median(), *x.kthvalue(1)), [draw.floats()]),
     ]

@@ -20,6 +20,22 @@ def loop(lower: Any, upper: Any, stride: Any, carried: Sequence[Any], step: Call
     return list(op.results)
 
 
+def loop_while(
+    carried: Sequence[Any], condition: Callable[[list[Any]], Any], step: Callable[[list[Any]], Sequence[Any]]
+) -> list[Any]:
+    """Build ``scf.while``: ``step`` gives the next carried values as long as ``condition`` holds for them."""
+    kinds = [value.type for value in carried]
+    op = scf.WhileOp(kinds, list(carried))
+    places = [ir.Location.unknown()] * len(kinds)
+    before = op.before.blocks.append(*kinds, arg_locs=places)
+    with ir.InsertionPoint(before):
+        scf.condition(condition(list(before.arguments)), list(before.arguments))
+    after = op.after.blocks.append(*kinds, arg_locs=places)
+    with ir.InsertionPoint(after):
+        scf.yield_(list(step(list(after.arguments))))
+    return list(op.results)
+
+
 def loop_nest(build: Builder, shape: Shape, carried: Sequence[Any], step: Step) -> list[Any]:
     """Build nested loops over all positions of ``shape``, in row-major order; at least one loop."""
     zero, one = index_constant(0), index_constant(1)

@@ -11,7 +11,7 @@ from typing import Any
 from stepwell.dialects.graph.ordering import SearchsortedOp, SortOp, TopkOp
 from stepwell.dialects.graph.sizes import flag_of, integer_of
 from stepwell.dialects.graph.types import ONE
-from stepwell.passes.conversion.graph_to_linalg.loops import loop, loop_nest
+from stepwell.passes.conversion.graph_to_linalg.loops import loop, loop_nest, loop_while
 from stepwell.passes.conversion.graph_to_linalg.lowering import (
     Builder,
     Tensor,
@@ -23,7 +23,7 @@ from stepwell.passes.conversion.graph_to_linalg.lowering import (
     widen,
 )
 from stepwell.passes.conversion.graph_to_linalg.rearrange import empty, index_constant, slice_along
-from stepwell.passes.conversion.graph_to_linalg.rows import Row, last_index, map_rows
+from stepwell.passes.conversion.graph_to_linalg.rows import Row, map_rows
 from stepwell.support.bindings import arith, ir, scf, tensor
 from stepwell.support.dtypes import DType
 from stepwell.support.symbolic import Expr
@@ -38,9 +38,9 @@ def comes_before(x: Any, y: Any, dtype: DType, descending: bool) -> Any:
         x, y = y, x
     if dtype.is_float:
         x, y = widen(x), widen(y)
-        less = arith.cmpf(arith.CmpFPredicate.OLT, x, y)
-        only_y = arith.andi(arith.cmpf(arith.CmpFPredicate.ORD, x, x), arith.cmpf(arith.CmpFPredicate.UNO, y, y))
-        return arith.ori(less, only_y)
+        # "Less or unordered" holds for a NaN on either side; x itself must be a number.
+        less = arith.cmpf(arith.CmpFPredicate.ULT, x, y)
+        return arith.andi(less, arith.cmpf(arith.CmpFPredicate.ORD, x, x))
     unsigned = dtype in (DType.UINT8, DType.BOOL)
     return arith.cmpi(arith.CmpIPredicate.ult if unsigned else arith.CmpIPredicate.slt, x, y)
 
@@ -116,34 +116,48 @@ def _merge_runs(
 ) -> Run:
     """Merge neighbouring sorted runs of ``run`` elements in ``source`` into ``target``."""
     zero, one, size = index_constant(0), index_constant(1), build.size(length)
-    last = last_index(build, length)
 
     def pair(low: Any, into: list[Any]) -> list[Any]:
         middle = arith.minsi(arith.addi(low, run), size)
         high = arith.minsi(arith.addi(middle, run), size)
 
-        def step(place: Any, carried: list[Any]) -> list[Any]:
-            values, positions, left, right = carried
-            # Past its end a side is not taken, but it is read: somewhere in the row.
-            x = tensor.extract(source.values, [arith.minsi(left, last)])
-            y = tensor.extract(source.values, [arith.minsi(right, last)])
-            right_left_over = arith.cmpi(arith.CmpIPredicate.slt, right, high)
-            left_used_up = arith.cmpi(arith.CmpIPredicate.sge, left, middle)
-            better = arith.ori(left_used_up, comes_before(y, x, dtype, descending))
-            taken = arith.andi(right_left_over, better)
-            found = arith.select(taken, right, left)
-            value, number = (
-                tensor.extract(source.values, [found]),
-                tensor.extract(source.positions, [found, *source.tail]),
-            )
-            return [
-                tensor.insert(value, values, [place]),
-                tensor.insert(number, positions, [place, *target.tail]),
-                arith.select(taken, left, arith.addi(left, one)),
-                arith.select(taken, arith.addi(right, one), right),
-            ]
+        def both_left_over(carried: list[Any]) -> Any:
+            _, _, left, right = carried
+            return arith.andi(less(left, middle), less(right, high))
 
-        return loop(low, high, one, [*into, low, middle], step)[:2]
+        def choose(carried: list[Any]) -> list[Any]:
+            values, positions, left, right = carried
+            x, y = read(left), read(right)
+            taken = comes_before(y, x, dtype, descending)
+            found = arith.select(taken, right, left)
+            if dtype in (DType.FLOAT32, DType.FLOAT64):
+                # LLVM turns a choice between floats into a jump, which is guessed wrong half of the time.
+                value = read(found)
+            else:
+                # 16-bit floats are chosen between as float32: LLVM has no such scalars in registers.
+                value = narrow(arith.select(taken, widen(y), widen(x)), dtype)
+            place = arith.subi(arith.addi(left, right), middle)
+            rest = arith.select(taken, left, arith.addi(left, one)), arith.select(taken, arith.addi(right, one), right)
+            return [*put(value, found, place, [values, positions]), *rest]
+
+        *into, left, right = loop_while([*into, low, middle], both_left_over, choose)
+        # At most one of the runs has elements left.
+        shift = arith.subi(right, middle)
+        into = loop(left, middle, one, into, lambda found, carried: move(found, arith.addi(found, shift), carried))
+        return loop(right, high, one, into, lambda found, carried: move(found, found, carried))
+
+    def read(place: Any) -> Any:
+        return tensor.extract(source.values, [place])
+
+    def move(found: Any, place: Any, into: list[Any]) -> list[Any]:
+        return put(read(found), found, place, into)
+
+    def put(value: Any, found: Any, place: Any, into: list[Any]) -> list[Any]:
+        number = tensor.extract(source.positions, [found, *source.tail])
+        return [tensor.insert(value, into[0], [place]), tensor.insert(number, into[1], [place, *target.tail])]
+
+    def less(a: Any, b: Any) -> Any:
+        return arith.cmpi(arith.CmpIPredicate.slt, a, b)
 
     merged = loop(zero, size, arith.addi(run, run), [target.values, target.positions], pair)
     return Run(merged[0], merged[1], target.tail)
@@ -231,21 +245,18 @@ def _search(
     build: Builder, boundaries: Tensor, row: list[Any], wanted: Any, length: Expr, dtype: DType, right: bool
 ) -> Any:
     """Search by halves: the answer lies between ``low`` and ``high`` at every step."""
-    index = ir.IndexType.get()
-    search = scf.WhileOp([index, index], [index_constant(0), build.size(length)])
-    before = search.before.blocks.append(index, index, arg_locs=[ir.Location.unknown()] * 2)
-    after = search.after.blocks.append(index, index, arg_locs=[ir.Location.unknown()] * 2)
-    with ir.InsertionPoint(before):
-        low, high = before.arguments
-        scf.condition(arith.cmpi(arith.CmpIPredicate.slt, low, high), [low, high])
-    with ir.InsertionPoint(after):
-        low, high = after.arguments
+
+    def open_(bounds: list[Any]) -> Any:
+        return arith.cmpi(arith.CmpIPredicate.slt, *bounds)
+
+    def halve(bounds: list[Any]) -> list[Any]:
+        low, high = bounds
         middle = arith.shrui(arith.addi(low, high), index_constant(1))
-        element = tensor.extract(boundaries.value, [*row, middle])
-        reached = _reached(element, wanted, dtype, right)
+        reached = _reached(tensor.extract(boundaries.value, [*row, middle]), wanted, dtype, right)
         following = arith.addi(middle, index_constant(1))
-        scf.yield_([arith.select(reached, low, following), arith.select(reached, middle, high)])
-    return search.results[0]
+        return [arith.select(reached, low, following), arith.select(reached, middle, high)]
+
+    return loop_while([index_constant(0), build.size(length)], open_, halve)[0]
 
 
 def _reached(element: Any, wanted: Any, dtype: DType, right: bool) -> Any:
