@@ -33,7 +33,7 @@ def exported(model: nn.Module, *inputs: torch.Tensor) -> Any:
 
 def without_dead_ops(module: Module) -> Module:
     """Erase what decompositions compute and nobody uses."""
-    GraphDcePass().apply(module.operation)
+    GraphDcePass().apply(module.operation.regions[0].blocks[0].operations[0].operation)
     return module
 
 
