@@ -33,6 +33,8 @@ class DefaultPipeline(NamedPipeline):
             # Lowerings build sizes and constants anew for each op.
             "convert-graph-to-linalg,cse",
             "verify-linalg",
+            # A reshape ends a kernel, so what can be computed before it is.
+            "linalg-sink-reshapes",
             # Before fusion, which keeps what depends on constants alone apart, and so sends it to prepare.
             f"func.func(pack-constants{{target={self.target}}})",
             "linalg-fuse",
