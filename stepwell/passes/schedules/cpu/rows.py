@@ -17,8 +17,9 @@ from stepwell.passes.schedules.cpu.row_space import RowSpace
 from stepwell.passes.schedules.cpu.rows_code import Keep, RowParameters, RowWriter
 from stepwell.passes.schedules.cpu.rule import GRAIN_WORK, Rule, lanes_for, reachable
 from stepwell.passes.schedules.elements import Elements
-from stepwell.passes.schedules.indexing import ONE
+from stepwell.passes.schedules.indexing import ONE, ZERO, Ranges
 from stepwell.passes.schedules.kernel import Kernel
+from stepwell.support.symbolic import Expr
 from stepwell.support.target import Target
 
 # Accumulators per loop that hide the latency of the combining op: 4 cycles, 2 per cycle, halved for their registers.
@@ -60,7 +61,7 @@ class RowsRule(Rule):
         if across is not None:
             vectors = known_extent(space.extents[across]) // lanes
             unroll = (4 if vectors >= 4 else 2 if vectors >= 2 else 1,)
-        keeps = {} if across is not None else _choose_keeps(kernel, nests)
+        keeps = {} if across is not None else _choose_keeps(kernel, space.ranges, nests, lane_of)
         groups = choose_groups(kernel, target, space.free)
         reasons = _describe(space, nests, lanes, across, lane_of, grain)
         reasons += tuple(reason for group in groups for reason in describe(group))
@@ -106,13 +107,15 @@ def _accumulators(nest: Nest, lane: int | None, lanes: int) -> int:
     return wanted
 
 
-def _choose_keeps(kernel: Kernel, nests: Sequence[Nest]) -> dict[int, tuple[Keep, ...]]:
+def _choose_keeps(
+    kernel: Kernel, ranges: Ranges, nests: Sequence[Nest], lane_of: Sequence[int | None]
+) -> dict[int, tuple[Keep, ...]]:
     """Choose expensive rows that are computed in one nest and read again in a later one."""
     keeps: dict[int, tuple[Keep, ...]] = {}
     taken: set[int] = set()
     for number, nest in enumerate(nests):
         for value, tuples in nest.uses.computed.items():
-            if own_cost(value.owner) < EXPENSIVE or len(tuples) != 1 or not nest.variables:
+            if own_cost(value.owner) < EXPENSIVE or len(tuples) != 1 or nest.joins is None or lane_of[number] is None:
                 continue
             later = [other for other in nests[number + 1 :] if value in other.uses.computed]
             if not later or any(value == keep.value for kept in keeps.values() for keep in kept):
@@ -120,9 +123,11 @@ def _choose_keeps(kernel: Kernel, nests: Sequence[Nest]) -> dict[int, tuple[Keep
             home = _result_that_can_hold(kernel, value, later, taken)
             if home is None:
                 continue
-            taken.add(home)
             (dims,) = tuples
             indices = result_indices(value.owner, dims)
+            if not _cover(ranges, indices, kernel.shape(value)):
+                continue
+            taken.add(home)
             keeps[number] = (*keeps.get(number, ()), Keep(value, home, indices))
     return keeps
 
@@ -134,8 +139,15 @@ def _result_that_can_hold(kernel: Kernel, value: Any, later: Sequence[Nest], tak
         return None
     if kernel.shape(last.value) != kernel.shape(value) or len(value.owner.results) != 1:
         return None
-    (dims,) = last.uses.computed[value] if len(last.uses.computed[value]) == 1 else [()]
-    return last.number if dims == last.indices else None
+    places = [result_indices(value.owner, dims) for dims in last.uses.computed[value]]
+    return last.number if places == [last.indices] else None
+
+
+def _cover(ranges: Ranges, indices: Sequence[Expr], shape: Sequence[Expr]) -> bool:
+    """Tell whether loops over the variables of ``indices`` meet every element of ``shape``."""
+    names = [str(index) for index, size in zip(indices, shape, strict=True) if size != ONE]
+    wanted = [(ZERO, size) for size in shape if size != ONE]
+    return len(set(names)) == len(names) and [ranges.bounds.get(name) for name in names] == wanted
 
 
 def _describe(

@@ -172,3 +172,38 @@ def test_results_that_need_no_reduction_are_written_too(kernel, compiled, rng):
     compiled(kernel.returns(total, doubled))([x], got)
     np.testing.assert_allclose(got[0], x.sum(1), rtol=1e-4, atol=1e-5)
     np.testing.assert_array_equal(got[1], x + x)
+
+
+def test_rows_are_kept_only_where_all_of_them_is_computed(kernel, compiled, rng):
+    """The row sums see a part of the exponentials, the result all of them: nothing may be taken from its memory."""
+    shape = (4, 64)
+    a = kernel.argument(shape)
+    exps = kernel.pointwise([a], "%r = math.exp %i0 : f32")
+    part = kernel.op(
+        f"tensor.extract_slice {exps[0]}[0, 3] [4, 40] [1, 1] : tensor<4x64xf32> to tensor<4x40xf32>", (4, 40)
+    )
+    total = kernel.reduce(part, (1,), "0.0", "%r = arith.addf %o0, %i0 : f32")
+    same = "(i, j) -> (i, j)"
+    body = "%r = arith.divf %i0, %i1 : f32"
+    (result,) = kernel.generic([(exps, same), (total, "(i, j) -> (i)")], [(kernel.empty(shape), same)], "pp", body)
+    x = rng.standard_normal(shape).astype("f4")
+    got = np.full(shape, np.nan, "f4")
+    compiled(kernel.returns(result))([x], [got])
+    wanted = np.exp(x) / np.exp(x[:, 3:43]).sum(1, keepdims=True)
+    np.testing.assert_allclose(got, wanted, rtol=1e-5)
+
+
+def test_rows_are_not_kept_by_reductions_in_scalar_code(kernel, compiled, rng):
+    """A reduction that no combiner can split runs without lanes and stores nothing on the way."""
+    shape = (3, 40)
+    a = kernel.argument(shape)
+    exps = kernel.pointwise([a], "%r = math.exp %i0 : f32")
+    same, row = "(i, j) -> (i, j)", "(i, j) -> (i)"
+    body = "%c = arith.cmpf ogt, %i0, %o0 : f32\n%r = arith.select %c, %i0, %o0 : f32"
+    (top,) = kernel.generic([(exps, same)], [(kernel.fill("0.0", (3,)), row)], "pr", body)
+    inputs = [(exps, same), (top, row)]
+    (result,) = kernel.generic(inputs, [(kernel.empty(shape), same)], "pp", "%r = arith.divf %i0, %i1 : f32")
+    x = rng.standard_normal(shape).astype("f4")
+    got = np.full(shape, np.nan, "f4")
+    compiled(kernel.returns(result))([x], [got])
+    np.testing.assert_allclose(got, np.exp(x) / np.exp(x).max(1, keepdims=True), rtol=1e-5)
