@@ -1,6 +1,5 @@
 """Kernels through workers and cache: errors come back as errors, and deaths of workers too."""
 
-import multiprocessing
 import os
 import signal
 import subprocess
@@ -291,13 +290,24 @@ def state(pid: str) -> str:
         return "Z"
 
 
-def compile_slowly(directory: str, module: str, path: str, counter: str, barrier: Any, answers: Any) -> None:
+def compile_slowly(directory: str, path: str, counter: str) -> None:
+    """What each of two processes does; prints what a kernel computes."""
     sys.path.insert(0, path)
     pipeline = f"builtin.module(count-runs{{file={counter}}})"
     with WorkerPool(1) as pool:
-        compiler = KernelCompiler(pipeline, TARGET, pool=pool, cache=DiskCache(Path(directory)), modules=[module])
-        barrier.wait()
-        answers.put(call(compiler.compile([job(), job("k1", 5)])["k1"].object, 1.0, "k1"))
+        cache = DiskCache(Path(directory))
+        compiler = KernelCompiler(pipeline, TARGET, pool=pool, cache=cache, modules=["counting_pass"])
+        print(call(compiler.compile([job(), job("k1", 5)])["k1"].object, 1.0, "k1"))
+
+
+# A process of its own imports this file by its path: pytest gives it a name that nothing else can import.
+ALONE = """
+import importlib.util, sys
+spec = importlib.util.spec_from_file_location("alone", sys.argv[1])
+module = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(module)
+module.compile_slowly(*sys.argv[2:])
+"""
 
 
 COUNT = """
@@ -323,15 +333,9 @@ class CountRunsPass(Pass):
 def test_two_processes_compile_once(tmp_path: Path) -> None:
     (tmp_path / "counting_pass.py").write_text(COUNT)
     counter = tmp_path / "runs"
-    context = multiprocessing.get_context("spawn")
-    barrier, answers = context.Barrier(2), context.Queue()
-    arguments = (str(tmp_path / "cache"), "counting_pass", str(tmp_path), str(counter), barrier, answers)
-    processes = [context.Process(target=compile_slowly, args=arguments) for _ in range(2)]
-    for process in processes:
-        process.start()
-    assert [answers.get(timeout=60) for _ in processes] == [5.0, 5.0]
-    for process in processes:
-        process.join()
+    command = [sys.executable, "-c", ALONE, __file__, str(tmp_path / "cache"), str(tmp_path), str(counter)]
+    processes = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    assert [process.communicate(timeout=60)[0].strip() for process in processes] == ["5.0", "5.0"]
     assert counter.read_text() == "xx"
 
 
