@@ -73,9 +73,7 @@ class Code:
         key = (name, tuple(operands), result, tuple(attributes.items()) if attributes else ())
         known = scope.memo.get(key)
         if known is None:
-            made = ir.Operation.create(
-                name, results=[result], operands=list(operands), attributes=attributes, ip=scope.point
-            )
+            made = ir.Operation.create(name, [result], list(operands), attributes, ip=scope.point)
             known = scope.memo[key] = made.results[0]
             self._depths[known] = depth
         return known
@@ -88,14 +86,8 @@ class Code:
         self, name: str, operands: Sequence[Any], results: Sequence[Any] = (), attributes: Any = None, regions: int = 0
     ) -> Any:
         """Make an op at the current place, whatever its operands."""
-        made = ir.Operation.create(
-            name,
-            results=list(results),
-            operands=list(operands),
-            attributes=attributes,
-            regions=regions,
-            ip=self.scopes[-1].point,
-        )
+        point = self.scopes[-1].point
+        made = ir.Operation.create(name, list(results), list(operands), attributes, regions=regions, ip=point)
         for value in made.results:
             self._depths[value] = self.depth
         return made
