@@ -7,7 +7,7 @@ facts proven here hold wherever they are used.
 
 from dataclasses import dataclass, field
 
-from stepwell.support.symbolic import Expr
+from stepwell.support.symbolic import Atom, Expr
 
 LANE = "%lane"
 """The variable that counts the elements of a vector."""
@@ -72,16 +72,25 @@ class Ranges:
         signs: set[bool] = set()
         for monomial, factor in expr.terms:
             for atom in monomial:
-                if atom.operator == "symbol" and atom.name == name:
-                    signs.add(factor > 0)
-                elif any(name in operand.symbols for operand in atom.operands):
-                    # Quotients and remainders by a constant grow with, or are bounded apart from, their dividend.
-                    if atom.operator != "floordiv" or not atom.operands[1].is_constant:
-                        return None
-                    signs.add(factor > 0)
+                if name not in Expr((((atom,), 1),)).symbols:
+                    continue
+                slope = self._slope(atom, name)
+                others = [other for other in monomial if other is not atom]
+                if slope is None or not all(self._term_nonnegative(Expr((((other,), 1),))) for other in others):
+                    return None
+                signs.add((factor > 0) == (slope > 0))
         if len(signs) != 1:
             return None
         return expr.substitute({name: low if signs.pop() else high - 1})
+
+    def _slope(self, atom: Atom, name: str) -> int | None:
+        """Return a number of the sign with which ``atom`` grows with ``name``; None where that is not known."""
+        if atom.operator == "symbol":
+            return 1
+        if atom.operator != "floordiv" or not atom.operands[1].is_constant or atom.operands[1].constant < 0:
+            return None
+        inside = coefficient(atom.operands[0], name)
+        return inside.constant if inside is not None and inside.is_constant else None
 
     def _term_nonnegative(self, term: Expr) -> bool:
         ((monomial, factor),) = term.terms
