@@ -15,7 +15,7 @@ import stat
 import struct
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
@@ -185,8 +185,8 @@ class DiskCache:
                 break
             path.unlink(missing_ok=True)
             excess -= status.st_size
-        for path in self.directory.glob("tmp-*"):
-            if path.stat().st_mtime < time.time() - _STALE_SECONDS:
+        for path, status in _with_status(self.directory.glob("tmp-*")):
+            if status.st_mtime < time.time() - _STALE_SECONDS:
                 path.unlink(missing_ok=True)
 
     def clear(self) -> int:
@@ -200,12 +200,16 @@ class DiskCache:
         return self.directory / key[:2] / key[2:]
 
     def _entries(self) -> Iterator[tuple[Path, os.stat_result]]:
-        for path in self.directory.glob("[0-9a-f][0-9a-f]/*"):
-            try:
-                yield path, path.stat()
-            except OSError:
-                # Another process has just removed it.
-                continue
+        return _with_status(self.directory.glob("[0-9a-f][0-9a-f]/*"))
+
+
+def _with_status(paths: Iterable[Path]) -> Iterator[tuple[Path, os.stat_result]]:
+    """Yield each path with its status; one that another process has just moved or removed is left out."""
+    for path in paths:
+        try:
+            yield path, path.stat()
+        except OSError:
+            continue
 
 
 _FIX = "set STEPWELL_CACHE_DIR to a directory of your own that can be written"

@@ -78,6 +78,14 @@ def test_oldest_go_first(tmp_path: Path) -> None:
     assert cache.size()[1] <= 2500
 
 
+def test_files_that_vanish_while_the_cache_is_trimmed(cache: DiskCache) -> None:
+    # A link to nothing is listed and has no status, like a file that another process moves just then.
+    (cache.directory / "tmp-gone").symlink_to(cache.directory / "nowhere")
+    cache.put(KEY, {}, b"code")
+    cache.trim()
+    assert cache.get(KEY) == ({}, b"code")
+
+
 def test_locks(cache: DiskCache) -> None:
     order = []
     with cache.lock(KEY) as held:
