@@ -20,11 +20,11 @@ from stepwell.passes.schedules.cpu.contraction_pack import Block, Blocks
 from stepwell.passes.schedules.cpu.contraction_parameters import Parameters, choose_parameters, with_usable_lines
 from stepwell.passes.schedules.cpu.contraction_results import Results, compare
 from stepwell.passes.schedules.cpu.contraction_tiles import ceil_div, first_lanes, for_tiles, set_lanes
-from stepwell.passes.schedules.cpu.rule import Rule
 from stepwell.passes.schedules.elements import Elements
 from stepwell.passes.schedules.indexing import LANE, ONE, ZERO, product
 from stepwell.passes.schedules.kernel import Kernel
 from stepwell.passes.schedules.memory import load, store
+from stepwell.passes.schedules.rule import Rule
 from stepwell.support.bindings import ir
 from stepwell.support.symbolic import Expr
 from stepwell.support.target import Target

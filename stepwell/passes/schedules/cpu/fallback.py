@@ -12,9 +12,9 @@ malloc and freed before the kernel returns.
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from stepwell.passes.schedules.cpu.rule import Rule
 from stepwell.passes.schedules.indexing import product, row_major_strides
 from stepwell.passes.schedules.kernel import DYNAMIC, Kernel, Refusal
+from stepwell.passes.schedules.rule import Rule
 from stepwell.passes.transforms.expand_copies import ExpandCopiesPass
 from stepwell.passes.transforms.widen_bools import WidenBoolsPass, operations
 from stepwell.support.bindings import PassManager, arith, bufferization, func, ir, linalg, memref, scf, tensor

@@ -6,13 +6,14 @@ from typing import Any, ClassVar
 
 from stepwell.passes.schedules.abi import Buffer, OpenKernel
 from stepwell.passes.schedules.analysis import Walk
-from stepwell.passes.schedules.cpu.loops import LaneLoop, delinearise, effect, write_loops
-from stepwell.passes.schedules.cpu.nest import Nest, best_lane, known_extent
-from stepwell.passes.schedules.cpu.rule import GRAIN_WORK, Rule, lanes_for, reachable
+from stepwell.passes.schedules.cpu.machine import GRAIN_WORK, lanes_for
 from stepwell.passes.schedules.elements import Elements
 from stepwell.passes.schedules.indexing import ONE, ZERO, Ranges, coefficient, linearise, product
 from stepwell.passes.schedules.kernel import Kernel, Refusal, is_reduction, strip_reshapes
+from stepwell.passes.schedules.loops import LaneLoop, delinearise, effect, write_loops
 from stepwell.passes.schedules.memory import store
+from stepwell.passes.schedules.nest import Nest, best_lane, known_extent
+from stepwell.passes.schedules.rule import Rule, reachable
 from stepwell.support.symbolic import Expr
 from stepwell.support.target import Target
 

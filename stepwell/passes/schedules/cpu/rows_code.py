@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from stepwell.passes.schedules.abi import Buffer
-from stepwell.passes.schedules.cpu.loops import LaneLoop, delinearise, effect, write_loops
-from stepwell.passes.schedules.cpu.nest import Nest
 from stepwell.passes.schedules.cpu.pointwise import Group
 from stepwell.passes.schedules.elements import Elements
 from stepwell.passes.schedules.indexing import ONE, ZERO, product
+from stepwell.passes.schedules.loops import LaneLoop, delinearise, effect, write_loops
 from stepwell.passes.schedules.memory import store
+from stepwell.passes.schedules.nest import Nest
 from stepwell.support.symbolic import Expr
 
 

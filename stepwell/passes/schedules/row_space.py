@@ -4,9 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from stepwell.passes.schedules.analysis import Walk
-from stepwell.passes.schedules.cpu.combine import combiners
-from stepwell.passes.schedules.cpu.nest import Names, Nest
-from stepwell.passes.schedules.cpu.rule import reachable
+from stepwell.passes.schedules.combine import combiners
 from stepwell.passes.schedules.indexing import ONE, ZERO, Ranges, linearise
 from stepwell.passes.schedules.kernel import (
     Kernel,
@@ -16,6 +14,8 @@ from stepwell.passes.schedules.kernel import (
     iterator_types,
     strip_reshapes,
 )
+from stepwell.passes.schedules.nest import Names, Nest
+from stepwell.passes.schedules.rule import reachable
 from stepwell.support.bindings import ir
 from stepwell.support.symbolic import Expr
 

@@ -1,16 +1,12 @@
-"""What a CPU schedule is: a rule that says which kernels it takes, with which parameters and why, and builds them."""
+"""What a schedule is: a rule that says which kernels it takes, with which parameters and why, and builds them."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from typing import Any, ClassVar
 
-from stepwell.passes.schedules.abi import bytes_of
 from stepwell.passes.schedules.kernel import Kernel, defining
 from stepwell.support.bindings import ir
 from stepwell.support.target import Target
-
-GRAIN_WORK = 1 << 14
-"""Vector-free work, in simple ops, that is worth a thread: about ten times the cost of waking one."""
 
 
 class Rule(ABC):
@@ -67,21 +63,3 @@ def _captured(op: Any) -> list[Any]:
             for inner in block.operations:
                 inner.operation.walk(look)
     return found
-
-
-def lanes_for(kernel: Kernel, target: Target, ops: Iterable[Any]) -> int:
-    """Return how many elements of the widest type that is computed with fit a vector register."""
-    floats, integers = {0}, {8}
-    elements = [result.type.element_type for result in kernel.results]
-    for op in ops:
-        if op.name == "linalg.generic":
-            elements += [operand.type.element_type for operand in op.operands]
-            for inner in op.regions[0].blocks[0].operations:
-                elements += [result.type for result in inner.operation.results]
-    for element in elements:
-        if isinstance(element, ir.IntegerType):
-            integers.add(element.width)
-        elif not isinstance(element, ir.IndexType):
-            floats.add(8 * bytes_of(element))
-    width = max(floats) or max(integers)
-    return target.vector_bits // width

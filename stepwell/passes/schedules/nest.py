@@ -4,7 +4,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from stepwell.passes.schedules.analysis import Uses
-from stepwell.passes.schedules.cpu.combine import Combiner
+from stepwell.passes.schedules.combine import Combiner
 from stepwell.passes.schedules.indexing import ONE, ZERO
 from stepwell.support.symbolic import Expr
 
