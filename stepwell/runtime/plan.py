@@ -15,12 +15,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from stepwell.runtime.grids import GridLaunch
 from stepwell.support.dtypes import DType
 from stepwell.support.errors import ArtifactError
 from stepwell.support.signature import Signature
 from stepwell.support.symbolic import Expr
 
-PLAN_VERSION = 1
+PLAN_VERSION = 2
 """Raised by every change after which an older reader would misread a plan."""
 
 ABI_VERSION = 1
@@ -224,6 +225,8 @@ class KernelInfo:
             they are not known.
         schedule: the schedule that was chosen, with its parameters.
         reasons: why that one, and what spoke against the others.
+        grids: the launches of a GPU kernel, in order; empty for a CPU.
+        workspace: bytes of scratch memory that a GPU kernel's launches share.
     """
 
     symbol: str
@@ -233,6 +236,8 @@ class KernelInfo:
     bytes: Expr | None = None
     schedule: str = ""
     reasons: tuple[str, ...] = ()
+    grids: tuple[GridLaunch, ...] = ()
+    workspace: Expr = _ZERO
 
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON data."""
@@ -244,6 +249,8 @@ class KernelInfo:
             "bytes": None if self.bytes is None else self.bytes.to_json(),
             "schedule": self.schedule,
             "reasons": list(self.reasons),
+            "grids": [grid.to_json() for grid in self.grids],
+            "workspace": self.workspace.to_json(),
         }
 
     @classmethod
@@ -257,6 +264,8 @@ class KernelInfo:
             None if data["bytes"] is None else Expr.from_json(data["bytes"]),
             data["schedule"],
             tuple(data["reasons"]),
+            tuple(map(GridLaunch.from_json, data["grids"])),
+            Expr.from_json(data["workspace"]),
         )
 
 

@@ -1,0 +1,36 @@
+"""Turn kernels on tensors into launches for an NVIDIA GPU, behind kernel ABI v1.
+
+Takes kernel modules at stage ``kernels`` (alone, or nested in a program) and gives stage ``scheduled``.  Rules are
+asked in order and the first that takes a kernel builds it; its name and reasons are left on the function as
+``stepwell.schedule`` and ``stepwell.reasons``.
+"""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from stepwell.passes.base import Pass, option, register_pass
+from stepwell.passes.schedules.rule import Rule
+from stepwell.passes.schedules.selection import schedule_kernels
+from stepwell.support.bindings import ir
+from stepwell.support.stages import Stage
+from stepwell.support.target import Target
+
+RULES: tuple[Rule, ...] = ()
+"""Asked in order; the last takes what no other does."""
+
+
+@register_pass
+@dataclass(frozen=True)
+class ScheduleNvidiaPass(Pass):
+    """Schedule every kernel for a GPU by the first rule that accepts it."""
+
+    name: ClassVar[str] = "schedule-nvidia"
+    summary: ClassVar[str] = "schedule kernels as launches for an NVIDIA GPU"
+    stage: ClassVar[Stage | None] = Stage.KERNELS
+    gives: ClassVar[Stage | None] = Stage.SCHEDULED
+
+    target: str = option("cuda", help="the GPU to write for, such as cuda:sm_90a")
+
+    def apply(self, op: "ir.Operation") -> None:
+        """Schedule the kernels of a kernel module, or of all kernel modules nested in a program."""
+        schedule_kernels(op.operation, Target.parse(self.target), RULES)
