@@ -7,6 +7,9 @@ from typing import Any
 from stepwell.support.symbolic import Expr
 
 
+_ZERO = Expr.const(0)
+
+
 @dataclass(frozen=True)
 class TensorMap:
     """A tiled view of a tensor argument, as the tensor memory accelerator takes it; dimensions innermost first.
@@ -29,7 +32,7 @@ class TensorMap:
     box: tuple[int, ...]
     swizzle: int = 0
     element_strides: tuple[int, ...] = ()
-    offset: Expr = Expr.const(0)
+    offset: Expr = _ZERO
 
     def to_json(self) -> list[Any]:
         """Return plain JSON data."""
@@ -86,5 +89,5 @@ class GridLaunch:
     def from_json(cls, data: Mapping[str, Any]) -> "GridLaunch":
         """Read what ``to_json`` wrote."""
         views = tuple(map(TensorMap.from_json, data["tensor_maps"]))
-        numbers = (int(data[name]) for name in ("threads", "shared_bytes", "cluster"))
-        return cls(data["entry"], Expr.from_json(data["blocks"]), *numbers, data["when"], views)
+        threads, shared, cluster = (int(data[name]) for name in ("threads", "shared_bytes", "cluster"))
+        return cls(data["entry"], Expr.from_json(data["blocks"]), threads, shared, cluster, data["when"], views)

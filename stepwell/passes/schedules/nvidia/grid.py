@@ -1,4 +1,4 @@
-"""The scheduled form of a launch: a parallel loop over blocks around one over threads, and what threads of a block share.
+"""The scheduled form of a launch: a parallel loop over blocks around one over threads, and what threads share.
 
 ::
 
@@ -11,8 +11,8 @@
       } {mapping = [#gpu.thread<x>]}
     } {mapping = [#gpu.block<x>], stepwell.blocks = "(s0 + 1023) // 1024"}
 
-The inner loop's iterations run at once and may meet at ``gpu.barrier`` and exchange values by ``gpu.shuffle``.  A kernel
-with several launches runs them one after another.
+The inner loop's iterations run at once and may meet at ``gpu.barrier`` and exchange values by ``gpu.shuffle``.  A
+kernel with several launches runs them one after another.
 """
 
 from collections.abc import Callable
@@ -29,7 +29,7 @@ from stepwell.support.symbolic import Expr
 BLOCKS = "stepwell.blocks"
 """On the loop over blocks: their number, as text of an Expr over the program's sizes, for the host."""
 WHEN = "stepwell.when"
-"""On the loop over blocks: "aligned" or "unaligned" where the launch is one of two, chosen by the pointers' alignment."""
+"""On the loop over blocks: "aligned" or "unaligned" where the launch is one of two, chosen by how pointers lie."""
 CLUSTER = "stepwell.cluster"
 """On the loop over blocks: how many neighbouring blocks form a cluster."""
 MIN_BLOCKS = "stepwell.min_blocks"
