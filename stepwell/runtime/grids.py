@@ -6,7 +6,6 @@ from typing import Any
 
 from stepwell.support.symbolic import Expr
 
-
 _ZERO = Expr.const(0)
 
 
