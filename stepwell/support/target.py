@@ -14,7 +14,38 @@ _CPU_FEATURES = {
     "x86-64-v3": _X86_64_V3_FEATURES,
     "x86-64-v4": (*_X86_64_V3_FEATURES, "avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl"),
 }
-_CUDA_ARCHITECTURES = ("sm_80", "sm_90", "sm_90a", "sm_100")
+
+
+@dataclass(frozen=True)
+class GpuFacts:
+    """What the data sheet of an architecture's usual GPU says.
+
+    Attributes:
+        multiprocessors: how many it has.
+        threads: threads that a multiprocessor holds.
+        blocks: blocks that a multiprocessor holds.
+        registers: 32-bit registers of a multiprocessor.
+        shared_bytes: shared memory of a multiprocessor.
+        shared_limit: shared memory that one block may have.
+        cache_bytes: size of the level 2 cache.
+        bandwidth: bytes per second to and from memory.
+    """
+
+    multiprocessors: int
+    threads: int
+    blocks: int
+    registers: int
+    shared_bytes: int
+    shared_limit: int
+    cache_bytes: int
+    bandwidth: float
+
+
+# The A100 (80 GB), the H100 (SXM) and the B200; limits per compute capability as in the CUDA programming guide.
+_A100 = GpuFacts(108, 2048, 32, 1 << 16, 164 << 10, 163 << 10, 40 << 20, 2.04e12)
+_H100 = GpuFacts(132, 2048, 32, 1 << 16, 228 << 10, 227 << 10, 50 << 20, 3.35e12)
+_B200 = GpuFacts(148, 2048, 32, 1 << 16, 228 << 10, 227 << 10, 126 << 20, 8.0e12)
+_GPUS = {"sm_80": _A100, "sm_90": _H100, "sm_90a": _H100, "sm_100": _B200}
 
 
 @dataclass(frozen=True)
@@ -38,7 +69,7 @@ class Target:
             known: tuple[str, ...] = tuple(_CPU_VECTOR_BITS)
         elif kind == "cuda":
             arch = arch or "sm_90a"
-            known = _CUDA_ARCHITECTURES
+            known = tuple(_GPUS)
         else:
             raise InvalidOptionError(f"unknown target '{text}'", fix="use cpu, cpu:x86-64-v3, cuda:sm_90a, ...")
         if arch not in known:
@@ -57,6 +88,16 @@ class Target:
     def vector_registers(self) -> int:
         """Number of vector registers of a CPU target."""
         return 32 if self.vector_bits == 512 else 16
+
+    @property
+    def gpu(self) -> GpuFacts:
+        """What is known about the GPU of a CUDA target."""
+        return _GPUS[self.arch]
+
+    @property
+    def multiprocessors(self) -> int:
+        """Number of multiprocessors of a CUDA target."""
+        return self.gpu.multiprocessors
 
 
 @cache
