@@ -18,6 +18,13 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from stepwell.passes.base import Pass, fail, register_pass
+from stepwell.passes.conversion.captured_values import (
+    captured_values,
+    move_body,
+    recomputation,
+    recompute,
+    replace_inside,
+)
 from stepwell.support.bindings import arith, func, ir, memref, scf
 from stepwell.support.stages import Stage
 
@@ -26,12 +33,6 @@ GRAIN = "stepwell.grain"
 WORKSPACE = "stepwell.workspace"
 
 _DYNAMIC = -(2**63)
-_PURE_DIALECTS = ("arith", "index", "math", "ub", "affine")
-_PURE_OPS = frozenset(
-    {f"memref.{name}" for name in ("reinterpret_cast", "subview", "view", "cast", "dim", "get_global")}
-    | {f"memref.{name}" for name in ("collapse_shape", "expand_shape", "extract_strided_metadata")}
-    | {f"vector.{name}" for name in ("broadcast", "step", "create_mask", "constant_mask", "shape_cast", "bitcast")}
-)
 
 
 @register_pass
@@ -119,7 +120,7 @@ def _serialise_nested(loop: Any) -> None:
             serial = scf.ForOp(*_bounds(inner))
             with ir.InsertionPoint(serial.body):
                 end = scf.YieldOp([])
-        _move_body(inner, serial.induction_variable, end)
+        move_body(inner, serial.induction_variable, end)
         inner.erase()
 
 
@@ -133,65 +134,20 @@ def _bounds(loop: Any) -> tuple[Any, Any, Any]:
     return bounds[0], bounds[1], bounds[2]
 
 
-def _move_body(loop: Any, variable: Any, terminator: Any) -> None:
-    """Move the ops of a forall's body before ``terminator``, with ``variable`` for its index."""
-    body = loop.regions[0].blocks[0]
-    body.arguments[0].replace_all_uses_with(variable)
-    for op in list(body.operations)[:-1]:
-        op.operation.move_before(terminator.operation)
-
-
 def _plan(loop: Any, function: Any) -> Outline:
     outline = Outline(loop)
-    own = set(function.regions[0].blocks[0].arguments)
-    done: set[Any] = set()
-    for value in _captured(loop):
-        _plan_value(value, own, outline, done)
-    return outline
 
+    def hand_over(value: Any) -> None:
+        if isinstance(value.type, ir.IntegerType | ir.IndexType | ir.FloatType):
+            outline.scalars.append(value)
+        elif isinstance(value.type, ir.MemRefType) and _is_contiguous(value.type):
+            outline.buffers.append(value)
+        else:
+            fail(loop, f"captures a value of type {value.type} that can be neither recomputed nor handed over")
 
-def _captured(loop: Any) -> list[Any]:
-    inside: set[Any] = set()
-    values: dict[Any, None] = {}
-
-    def visit(op: Any) -> Any:
-        if op != loop:
-            values.update(dict.fromkeys(op.operands))
-        inside.update(op.results)
-        for region in op.regions:
-            for block in region.blocks:
-                inside.update(block.arguments)
-        return ir.WalkResult.ADVANCE
-
-    loop.walk(visit)
     # The bounds stay outside, but the body needs the first index and the step to know its place.
-    values.update(dict.fromkeys(loop.operands))
-    return [value for value in values if value not in inside]
-
-
-def _plan_value(value: Any, own: set[Any], outline: Outline, done: set[Any]) -> None:
-    """Decide how ``value`` reaches the body function."""
-    if value in own or value in done:
-        return
-    done.add(value)
-    op = None if isinstance(value.owner, ir.Block) else value.owner.operation
-    if op is not None and _is_pure(op):
-        for operand in op.operands:
-            _plan_value(operand, own, outline, done)
-        if op not in outline.recomputed:
-            outline.recomputed.append(op)
-    elif isinstance(value.type, ir.IntegerType | ir.IndexType | ir.FloatType):
-        outline.scalars.append(value)
-    elif isinstance(value.type, ir.MemRefType) and _is_contiguous(value.type):
-        outline.buffers.append(value)
-    else:
-        fail(outline.loop, f"captures a value of type {value.type} that can be neither recomputed nor handed over")
-
-
-def _is_pure(op: Any) -> bool:
-    if len(op.regions):
-        return False
-    return op.name.partition(".")[0] in _PURE_DIALECTS or op.name in _PURE_OPS
+    outline.recomputed = recomputation(captured_values(loop), function.regions[0].blocks[0].arguments, hand_over)
+    return outline
 
 
 def _is_contiguous(type_: Any) -> bool:
@@ -231,8 +187,8 @@ def outline_loop(function: Any, outline: Outline, number: int) -> None:
             variable = arith.addi(first, arith.muli(serial.induction_variable, stride))
             end = scf.YieldOp([])
         func.return_([])
-    _move_body(loop, variable, end)
-    _replace_inside(serial, values)
+    move_body(loop, variable, end)
+    replace_inside(serial, values)
     loop.erase()
 
 
@@ -270,11 +226,7 @@ def _rebuild_captured(function: Any, outline: Outline, block: Any) -> dict[Any, 
         pointer = next(handed)
         sizes = [next(handed) if extent == _DYNAMIC else extent for extent in buffer.type.shape]
         values[buffer] = _contiguous(pointer, buffer.type, sizes)
-    for op in outline.recomputed:
-        copy = op.clone()
-        for position, operand in enumerate(op.operands):
-            copy.operands[position] = values[operand]
-        values.update(zip(op.results, copy.results, strict=True))
+    recompute(outline.recomputed, values)
     return values
 
 
@@ -309,13 +261,3 @@ def _start_and_step(loop: Any, values: dict[Any, Any]) -> tuple[Any, Any]:
         else:
             found.append(arith.constant(ir.IndexType.get(), number))
     return found[0], found[2]
-
-
-def _replace_inside(root: Any, values: dict[Any, Any]) -> None:
-    def visit(op: Any) -> Any:
-        for position, operand in enumerate(op.operands):
-            if operand in values:
-                op.operands[position] = values[operand]
-        return ir.WalkResult.ADVANCE
-
-    root.operation.walk(visit)
