@@ -42,6 +42,7 @@ class Uses:
         accesses: (buffer, position of the element in it), each once.
         reductions: reads of reductions, result -> index tuples.
         pinned: variables whose value itself is used (an index as data, a guard), not only a position made of it.
+        guarded: accesses that happen under a condition only.
         data: symbols that stand for indices read from memory -> variables they depend on.
         computed: pointwise ops evaluated, op's first result -> loop indices.
         positions: places of expensive elements in their own tensors, which may come to be stored.
@@ -51,6 +52,7 @@ class Uses:
     accesses: dict[tuple[Any, Expr], None] = field(default_factory=dict)
     reductions: dict[Any, dict[Indices, None]] = field(default_factory=dict)
     pinned: set[str] = field(default_factory=set)
+    guarded: set[tuple[Any, Expr]] = field(default_factory=set)
     data: dict[str, frozenset[str]] = field(default_factory=dict)
     computed: dict[Any, dict[Indices, None]] = field(default_factory=dict)
     positions: dict[Expr, None] = field(default_factory=dict)
@@ -98,6 +100,7 @@ class Walk:
         self.kernel, self.ranges, self.bound = kernel, ranges, set(bound)
         self.uses = Uses()
         self._seen: set[Any] = set()
+        self._conditions = 0
 
     def read(self, tensor: Any, indices: Indices) -> None:
         """Visit an element of ``tensor``; raises Refusal for what has no elementwise view."""
@@ -106,11 +109,17 @@ class Walk:
             return
         self._seen.add(key)
         if tensor in self.bound:
-            self.uses.accesses[tensor, linearise(indices, self.kernel.shape(tensor))] = None
+            self._access(tensor, indices)
         elif is_reduction(defining(tensor)):
             self.uses.reductions.setdefault(tensor, {})[indices] = None
         else:
             self._visit(step(self.kernel, self.ranges, tensor, indices))
+
+    def _access(self, buffer: Any, indices: Indices) -> None:
+        access = buffer, linearise(indices, self.kernel.shape(buffer))
+        self.uses.accesses[access] = None
+        if self._conditions:
+            self.uses.guarded.add(access)
 
     def body(self, op: Any, dims: Indices) -> None:
         """Visit everything that the body of a linalg.generic reads at loop indices ``dims``, accumulators excepted."""
@@ -163,8 +172,10 @@ class Walk:
         names: frozenset[str] = frozenset()
         for region in op.regions:
             *ops, end = (inner.operation for inner in region.blocks[0].operations)
+            self._conditions += 1
             for inner in ops:
                 self._body_op(inner, dims, values)
+            self._conditions -= 1
             for operand in (*end.operands, *op.operands):
                 value = values.get(operand, frozenset())
                 names |= self.uses.depends(value) if isinstance(value, Expr) else value
@@ -186,7 +197,7 @@ class Walk:
     def _visit(self, found: Step) -> None:
         match found:
             case Leaf(value, indices):
-                self.uses.accesses[value, linearise(indices, self.kernel.shape(value))] = None
+                self._access(value, indices)
             case Forward(source, indices):
                 self.read(source, indices)
             case Loops(op, dims):
@@ -199,8 +210,10 @@ class Walk:
                 for condition in conditions:
                     self.uses.pinned |= self.uses.depends(condition.index)
                     self.uses.cost += 2
+                self._conditions += 1
                 self._visit(inside)
                 self._visit(outside)
+                self._conditions -= 1
             case Fill():
                 pass
 

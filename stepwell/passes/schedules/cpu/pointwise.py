@@ -4,15 +4,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from stepwell.passes.schedules.abi import Buffer, OpenKernel
-from stepwell.passes.schedules.analysis import Walk
+from stepwell.passes.schedules.abi import OpenKernel
 from stepwell.passes.schedules.cpu.machine import GRAIN_WORK, lanes_for
 from stepwell.passes.schedules.elements import Elements
-from stepwell.passes.schedules.indexing import ONE, ZERO, Ranges, coefficient, linearise, product
-from stepwell.passes.schedules.kernel import Kernel, Refusal, is_reduction, strip_reshapes
+from stepwell.passes.schedules.indexing import ONE, ZERO, coefficient, product
+from stepwell.passes.schedules.kernel import Kernel, Refusal, is_reduction
 from stepwell.passes.schedules.loops import LaneLoop, delinearise, effect, write_loops
-from stepwell.passes.schedules.memory import store
 from stepwell.passes.schedules.nest import Nest, best_lane, known_extent
+from stepwell.passes.schedules.result_nests import ResultNest, result_nests
 from stepwell.passes.schedules.rule import Rule, reachable
 from stepwell.support.symbolic import Expr
 from stepwell.support.target import Target
@@ -28,8 +27,8 @@ class Group:
     """Results that one loop nest computes together.
 
     Attributes:
-        roots: (result number, tensor of the nest's shape that it is a reshape of).
-        nest: their loops, merged.
+        results: the results, with their loops.
+        nest: their loops.
         lane: which loop the lanes run along, or None for scalar code.
         lanes: elements per vector.
         unroll: vectors per iteration.
@@ -38,7 +37,7 @@ class Group:
         grain: parallel iterations worth a thread; 0 for a serial nest.
     """
 
-    roots: tuple[tuple[int, Any], ...]
+    results: ResultNest
     nest: Nest
     lane: int | None
     lanes: int
@@ -84,33 +83,14 @@ class PointwiseRule(Rule):
 
 def choose_groups(kernel: Kernel, target: Target, numbers: Sequence[int]) -> tuple[Group, ...]:
     """Return the groups of the results ``numbers``, none of which depends on a reduction."""
-    shapes: dict[tuple[Expr, ...], list[tuple[int, Any]]] = {}
-    for number in numbers:
-        value = strip_reshapes(kernel.results[number])
-        shapes.setdefault(kernel.shape(value), []).append((number, value))
-    return tuple(_choose_group(kernel, target, shape, roots) for shape, roots in shapes.items())
+    return tuple(_choose_group(kernel, target, results) for results in result_nests(kernel, numbers))
 
 
-def _choose_group(kernel: Kernel, target: Target, shape: tuple[Expr, ...], roots: list[tuple[int, Any]]) -> Group:
-    ranges = Ranges()
-    variables, extents, indices = [], [], []
-    for number, extent in enumerate(shape):
-        if extent == ONE:
-            indices.append(ZERO)
-            continue
-        name = f"%d{number}_"
-        ranges.limit(name, ZERO, extent)
-        variables.append(name)
-        extents.append(extent)
-        indices.append(Expr.symbol(name))
-    walk = Walk(kernel, ranges)
-    for number, value in roots:
-        walk.read(value, tuple(indices))
-        walk.uses.accesses[("result", number), linearise(tuple(indices), shape)] = None
-    nest = Nest(None, -1, None, tuple(indices), tuple(variables), tuple(extents), walk.uses).merged()
+def _choose_group(kernel: Kernel, target: Target, results: ResultNest) -> Group:
+    roots, nest = results.roots, results.nest
     lanes = lanes_for(kernel, target, reachable(value for _, value in roots))
     lane, _ = best_lane(nest, lanes)
-    work = walk.uses.cost + len(walk.uses.accesses)
+    work = nest.uses.cost + len(nest.uses.accesses)
     # Cheap bodies are bound by loop overhead and latency; long ones fill the machine alone.
     unroll = 4 if work <= 6 else 2 if work <= 16 else 1
     lane_extent = nest.extents[lane] if lane is not None else ONE
@@ -127,7 +107,7 @@ def _choose_group(kernel: Kernel, target: Target, shape: tuple[Expr, ...], roots
         block = BLOCK if not lane_extent.is_constant or lane_extent.constant > 2 * BLOCK else 0
     iteration = (block or known_extent(lane_extent)) * work
     grain = max(1, GRAIN_WORK // max(iteration, 1)) if not static or total > 2 * GRAIN_WORK else 0
-    return Group(tuple(roots), nest, lane, lanes, unroll, block, across, grain)
+    return Group(results, nest, lane, lanes, unroll, block, across, grain)
 
 
 def _loop_across(nest: Nest, lane: int | None) -> int | None:
@@ -155,7 +135,7 @@ def describe(group: Group) -> tuple[str, ...]:
         else f"{group.lanes} lanes along loop {group.lane}, {group.unroll} at a time"
     )
     threads = f"{group.grain} iterations per thread at least" if group.grain else "too small to share among threads"
-    return (f"results {[number for number, _ in group.roots]}: loops {shape}; {lanes}; {threads}",)
+    return (f"results {[number for number, _ in group.results.roots]}: loops {shape}; {lanes}; {threads}",)
 
 
 def write_group(elements: Elements, group: Group) -> None:
@@ -169,7 +149,8 @@ def write_group(elements: Elements, group: Group) -> None:
         values = {nest.variables[p]: index for p, index in zip(outer, indices, strict=True)}
         if group.lane is not None and lane is not None:
             values[nest.variables[group.lane]] = lane
-        _write_element(elements, group, nest.at(values))
+        place = nest.at(values)
+        group.results.store(elements, place, group.results.read(elements, place))
 
     def lanes(indices: Sequence[Expr], low: Expr, count: Expr) -> None:
         if group.lane is None:
@@ -201,12 +182,3 @@ def write_group(elements: Elements, group: Group) -> None:
         lanes(indices, low, count)
 
     code.forall(product(outer_extents) * blocks, chunk, grain=group.grain)
-
-
-def _write_element(elements: Elements, group: Group, indices: tuple[Expr, ...]) -> None:
-    code = elements.code
-    values = [elements.read(value, indices) for _, value in group.roots]
-    for (number, value), element in zip(group.roots, values, strict=True):
-        buffer = elements.open.outputs[number]
-        flat = Buffer(buffer.memref, buffer.element, elements.kernel.shape(value), constant=False)
-        store(code, flat, flat.position(indices), element)
