@@ -1,4 +1,4 @@
-"""What code is made for: the machine, its vector width and its caches."""
+"""What code is made for: the machine, and what of it schedules count on."""
 
 import platform
 from dataclasses import dataclass
@@ -46,6 +46,41 @@ _A100 = GpuFacts(108, 2048, 32, 1 << 16, 164 << 10, 163 << 10, 40 << 20, 2.04e12
 _H100 = GpuFacts(132, 2048, 32, 1 << 16, 228 << 10, 227 << 10, 50 << 20, 3.35e12)
 _B200 = GpuFacts(148, 2048, 32, 1 << 16, 228 << 10, 227 << 10, 126 << 20, 8.0e12)
 _GPUS = {"sm_80": _A100, "sm_90": _H100, "sm_90a": _H100, "sm_100": _B200}
+
+
+@dataclass(frozen=True)
+class GpuCodeFacts:
+    """What code for an architecture is written in, and needs.
+
+    Attributes:
+        capability: (major, minor) of the compute capability.
+        ptx: (major, minor) of the lowest PTX version that knows the architecture and all that templates use there.
+        cuda: (major, minor) of the first CUDA release that knows this PTX version; its driver is the least to run on.
+        specific: whether it runs on this very architecture only, not on later ones.
+        wgmma: whether warp groups multiply matrices from shared memory.
+        tma: whether there is a tensor memory accelerator, and clusters of blocks.
+    """
+
+    capability: tuple[int, int]
+    ptx: tuple[int, int]
+    cuda: tuple[int, int]
+    specific: bool = False
+    wgmma: bool = False
+    tma: bool = False
+
+    @property
+    def ptx_feature(self) -> str:
+        """The PTX version as LLVM names it, such as "ptx80"."""
+        return f"ptx{self.ptx[0]}{self.ptx[1]}"
+
+
+# From the release history in the PTX ISA manual.
+_GPU_CODES = {
+    "sm_80": GpuCodeFacts((8, 0), (7, 0), (11, 0)),
+    "sm_90": GpuCodeFacts((9, 0), (8, 0), (12, 0), tma=True),
+    "sm_90a": GpuCodeFacts((9, 0), (8, 0), (12, 0), specific=True, wgmma=True, tma=True),
+    "sm_100": GpuCodeFacts((10, 0), (8, 6), (12, 7), tma=True),
+}
 
 
 @dataclass(frozen=True)
@@ -98,6 +133,11 @@ class Target:
     def multiprocessors(self) -> int:
         """Number of multiprocessors of a CUDA target."""
         return self.gpu.multiprocessors
+
+    @property
+    def code(self) -> GpuCodeFacts:
+        """What the code of a CUDA target is written in."""
+        return _GPU_CODES[self.arch]
 
 
 @cache

@@ -2,7 +2,8 @@
 
 Takes and gives stage ``scheduled``.  A ``cf.assert`` aborts the process; a kernel of ours reports and goes on with the
 safe value it computed beside the check.  Check number i of the function's ``stepwell.asserts`` list stores i + 1.
-Several threads may store at once: any of the numbers is a true report, so the store need not be atomic.
+Several threads may store at once: any of the numbers is a true report, so the store need not be atomic on a CPU.  A GPU
+keeps the largest number (``atomic``), those of checks that schedules have written themselves too.
 
 Refuses a check in a function whose last argument is not the status slot of kernel ABI v1.
 """
@@ -11,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from stepwell.passes.base import Pass, fail, option, register_pass
-from stepwell.support.bindings import arith, ir, memref, scf
+from stepwell.support.bindings import arith, ir, llvm, memref, scf
 from stepwell.support.stages import Stage
 
 ASSERTS = "stepwell.asserts"
@@ -31,6 +32,7 @@ class LowerAssertsPass(Pass):
     stage: ClassVar[Stage | None] = Stage.SCHEDULED
 
     erase: bool = option(False, help="drop the checks, for functions without a status slot")
+    atomic: bool = option(False, help="report by an atomic maximum, also where a schedule stores to the status slot")
 
     def apply(self, op: "ir.Operation") -> None:
         """Lower the checks of every function of the module."""
@@ -44,6 +46,9 @@ class LowerAssertsPass(Pass):
                 fail(asserts[0], "expects the status slot as the last argument of its function")
         for function, asserts in work:
             lower_asserts(function, asserts)
+        if self.atomic:
+            for function, _ in work:
+                make_reports_atomic(function)
 
 
 def lower_asserts(function: Any, asserts: list[Any]) -> None:
@@ -69,6 +74,16 @@ def lower_asserts(function: Any, asserts: list[Any]) -> None:
     function.attributes[ASSERTS] = ir.ArrayAttr.get([ir.StringAttr.get(message) for message in messages])
 
 
+def make_reports_atomic(function: Any) -> None:
+    """Replace every store to the status slot by an atomic maximum."""
+    status = _status(function)
+    stores = [] if status is None else [use.owner for use in status.uses if use.owner.name == "memref.store"]
+    for store in stores:
+        with store.location, ir.InsertionPoint(store):
+            memref.atomic_rmw(arith.AtomicRMWKind.maxs, store.operands[0], status, [])
+        store.operation.erase()
+
+
 def _functions(module: Any) -> list[Any]:
     operations = [op.operation for op in module.regions[0].blocks[0].operations]
     return [op for op in operations if op.name == "func.func" and list(op.regions[0].blocks)]
@@ -87,6 +102,7 @@ def _asserts(function: Any) -> list[Any]:
 
 
 def _status(function: Any) -> Any:
-    arguments = list(function.regions[0].blocks[0].arguments)
+    # Only what the host makes for a GPU's accelerator stands behind it.
+    arguments = [a for a in function.regions[0].blocks[0].arguments if not isinstance(a.type, llvm.PointerType)]
     slot = ir.MemRefType.get([], ir.IntegerType.get_signless(32))
     return arguments[-1] if arguments and arguments[-1].type == slot else None
