@@ -1,0 +1,1 @@
+"""How matrices lie in registers and in shared memory, as pure functions of numpy arrays."""
