@@ -8,15 +8,17 @@ Takes and gives stage ``linalg``.  Nothing is rewritten: ops get attributes that
 Ops without either are constants, empty tensors and sizes, which every kernel has copies of, and reshapes, which become
 views of what a kernel wrote.
 
-In order: contractions and poolings take what follows them element by element; ops that are cheaper to compute than to
-read are inlined; then pointwise ops and reductions over the same rows merge, from the first op to the last.
+In order: with ``attention``, attentions become kernels; contractions and poolings take what follows them element by
+element; ops that are cheaper to compute than to read are inlined; then pointwise ops and reductions over the same rows
+merge, from the first op to the last.
 """
 
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from stepwell.passes.base import Pass, fail, register_pass
+from stepwell.passes.base import Pass, fail, option, register_pass
 from stepwell.passes.schedules.kernel import Refusal
+from stepwell.passes.transforms.fusion.attention import attentions
 from stepwell.passes.transforms.fusion.clusters import Clusters, Group
 from stepwell.passes.transforms.fusion.epilogues import epilogue
 from stepwell.passes.transforms.fusion.flow import Flow, Use
@@ -41,6 +43,8 @@ class LinalgFusePass(Pass):
     gives: ClassVar[Stage | None] = Stage.LINALG
     anchor: ClassVar[str] = "func.func"
 
+    attention: bool = option(False, help="make one kernel of each attention, for machines whose schedules take it")
+
     def apply(self, op: "ir.Operation") -> None:
         """Mark the ops of one function."""
         if op.regions[0].blocks:
@@ -48,12 +52,13 @@ class LinalgFusePass(Pass):
                 flow = Flow(op)
             except Refusal as refusal:
                 fail(op, str(refusal))
-            _mark(flow, group_nodes(flow))
+            _mark(flow, group_nodes(flow, attention=self.attention))
 
 
-def group_nodes(flow: Flow) -> list[list[Node]]:
+def group_nodes(flow: Flow, *, attention: bool = False) -> list[list[Node]]:
     """Return the nodes of each kernel, kernels in an order in which they can run."""
-    epilogues = _epilogues(flow)
+    whole = attentions(flow) if attention else {}
+    epilogues = _epilogues(flow, whole)
     taken = {node for root, nodes in epilogues.items() for node in (root, *nodes)}
     mark_inlined(flow, taken)
     clusters = Clusters()
@@ -88,14 +93,17 @@ def _views(flow: Flow, value: Any) -> list[Node]:
     return [view for read in node.reads for view in _views(flow, read.value)] if node in flow.inlined else []
 
 
-def _epilogues(flow: Flow) -> dict[Node, list[Node]]:
+def _epilogues(flow: Flow, whole: dict[Node, list[Node]]) -> dict[Node, list[Node]]:
+    """Return what joins each contraction and pooling in its kernel; those in ``whole`` start with what is given."""
     found: dict[Node, list[Node]] = {}
-    taken: set[Node] = set()
+    taken = {node for nodes in whole.values() for node in nodes}
+    inner = taken - whole.keys()
     for node in flow.nodes:
-        if node.kind in (Kind.CONTRACTION, Kind.WINDOW):
+        if node.kind in (Kind.CONTRACTION, Kind.WINDOW) and node not in inner:
             taken.add(node)
-            found[node] = epilogue(flow, node, taken)
-            taken.update(found[node])
+            first, *rest = (*whole.get(node, [node]), *epilogue(flow, node, taken))
+            found[first] = rest
+            taken.update(rest)
     return found
 
 
