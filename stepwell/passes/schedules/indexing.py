@@ -151,6 +151,11 @@ def coefficient(expr: Expr, name: str) -> Expr | None:
     return total
 
 
+def ceil_div(a: Expr, b: int | Expr) -> Expr:
+    """Return ``a / b`` rounded up."""
+    return -((-a) // b)
+
+
 def product(sizes: tuple[Expr, ...] | list[Expr]) -> Expr:
     """Return the product of sizes; 1 for none."""
     total = ONE

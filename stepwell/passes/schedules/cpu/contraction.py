@@ -15,13 +15,13 @@ from typing import Any, ClassVar
 
 from stepwell.passes.schedules.abi import OpenKernel
 from stepwell.passes.schedules.contraction import Contraction, find_contraction
+from stepwell.passes.schedules.contraction_results import Results, compare
 from stepwell.passes.schedules.cpu.contraction_dot import DotParameters, choose_dot, write_dot
 from stepwell.passes.schedules.cpu.contraction_pack import Block, Blocks
 from stepwell.passes.schedules.cpu.contraction_parameters import Parameters, choose_parameters, with_usable_lines
-from stepwell.passes.schedules.cpu.contraction_results import Results, compare
-from stepwell.passes.schedules.cpu.contraction_tiles import ceil_div, first_lanes, for_tiles, set_lanes
+from stepwell.passes.schedules.cpu.contraction_tiles import first_lanes, for_tiles, set_lanes
 from stepwell.passes.schedules.elements import Elements
-from stepwell.passes.schedules.indexing import LANE, ONE, ZERO, product
+from stepwell.passes.schedules.indexing import LANE, ONE, ZERO, ceil_div, product
 from stepwell.passes.schedules.kernel import Kernel
 from stepwell.passes.schedules.memory import load, store
 from stepwell.passes.schedules.rule import Rule

@@ -9,12 +9,12 @@ from typing import Any
 
 from stepwell.passes.schedules.abi import OpenKernel, bytes_of
 from stepwell.passes.schedules.contraction import Contraction, Factor
-from stepwell.passes.schedules.cpu.contraction_operands import Operands
+from stepwell.passes.schedules.contraction_operands import Operands
+from stepwell.passes.schedules.contraction_results import Results
 from stepwell.passes.schedules.cpu.contraction_parameters import vector_lanes
-from stepwell.passes.schedules.cpu.contraction_results import Results
-from stepwell.passes.schedules.cpu.contraction_tiles import ceil_div, first_lanes, for_tiles, set_lanes, transpose
+from stepwell.passes.schedules.cpu.contraction_tiles import first_lanes, for_tiles, set_lanes, transpose
 from stepwell.passes.schedules.elements import Elements
-from stepwell.passes.schedules.indexing import LANE, ZERO
+from stepwell.passes.schedules.indexing import LANE, ZERO, ceil_div
 from stepwell.support.symbolic import Expr
 from stepwell.support.target import Target
 

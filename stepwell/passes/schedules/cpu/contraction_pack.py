@@ -12,7 +12,7 @@ from typing import Any
 
 from stepwell.passes.schedules.abi import Buffer, OpenKernel
 from stepwell.passes.schedules.contraction import Contraction, Factor
-from stepwell.passes.schedules.cpu.contraction_operands import Operands
+from stepwell.passes.schedules.contraction_operands import Operands
 from stepwell.passes.schedules.cpu.contraction_parameters import Parameters
 from stepwell.passes.schedules.cpu.contraction_tiles import first_lanes, for_tiles, for_vectors, shuffle, transpose
 from stepwell.passes.schedules.elements import Elements

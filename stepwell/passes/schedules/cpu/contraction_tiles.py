@@ -5,16 +5,11 @@ from contextlib import contextmanager
 from typing import Any
 
 from stepwell.passes.schedules.code import Code
-from stepwell.passes.schedules.indexing import LANE, ZERO
+from stepwell.passes.schedules.indexing import LANE, ZERO, ceil_div
 from stepwell.support.bindings import ir
 from stepwell.support.symbolic import Expr
 
 Tile = Callable[[Expr, int, Expr | None], None]
-
-
-def ceil_div(a: Expr, b: int | Expr) -> Expr:
-    """Return ``a / b`` rounded up."""
-    return -((-a) // b)
 
 
 def set_lanes(code: Code, lanes: int) -> None:
