@@ -9,7 +9,9 @@ _PURE_DIALECTS = ("arith", "index", "math", "ub", "affine")
 _PURE_OPS = frozenset(
     {f"memref.{name}" for name in ("reinterpret_cast", "subview", "view", "cast", "dim", "get_global")}
     | {f"memref.{name}" for name in ("collapse_shape", "expand_shape", "extract_strided_metadata")}
+    | {"memref.extract_aligned_pointer_as_index"}
     | {f"vector.{name}" for name in ("broadcast", "step", "create_mask", "constant_mask", "shape_cast", "bitcast")}
+    | {f"llvm.{name}" for name in ("inttoptr", "ptrtoint", "addrspacecast", "getelementptr", "bitcast", "mlir.zero")}
 )
 
 
