@@ -114,7 +114,12 @@ def where(code: Code, conditions: Sequence[tuple[Expr, Expr]], then: Callable[[]
     total = unknown[0]
     for condition in unknown[1:]:
         total = code.pointwise("arith.andi", (total, condition), total.type)
-    code.branch(total, _nothing(then), lambda: (), [])
+    either(code, total, then, lambda: None)
+
+
+def either(code: Code, condition: Any, then: Callable[[], None], otherwise: Callable[[], None]) -> None:
+    """Write an if whose sides give no values."""
+    code.branch(condition, _nothing(then), _nothing(otherwise), [])
 
 
 def _nothing(body: Callable[[], None]) -> Callable[[], Sequence[Any]]:

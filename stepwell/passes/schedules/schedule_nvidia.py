@@ -9,13 +9,14 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from stepwell.passes.base import Pass, option, register_pass
+from stepwell.passes.schedules.nvidia.pointwise import PointwiseRule
 from stepwell.passes.schedules.rule import Rule
 from stepwell.passes.schedules.selection import schedule_kernels
 from stepwell.support.bindings import ir
 from stepwell.support.stages import Stage
 from stepwell.support.target import Target
 
-RULES: tuple[Rule, ...] = ()
+RULES: tuple[Rule, ...] = (PointwiseRule(),)
 """Asked in order; the last takes what no other does."""
 
 
