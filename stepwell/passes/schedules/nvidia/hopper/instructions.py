@@ -1,79 +1,34 @@
 """The asynchronous instructions of Hopper GPUs, as functions that write one op each.
 
-Barriers, bulk tensor copies and warpgroup products have ops in the nvvm dialect; they work on ``!llvm.ptr`` values, so
-this is the one place where a schedule leaves memrefs.
+Barriers, bulk tensor copies and warpgroup products have ops in the nvvm dialect.
 """
 
 from collections.abc import Sequence
 from typing import Any
 
-from stepwell.passes.schedules.abi import Buffer
 from stepwell.passes.schedules.code import Code
+from stepwell.passes.schedules.nvidia.pointer_code import PointerCode, enum
 from stepwell.support.bindings import ir, llvm
 from stepwell.support.symbolic import Expr
 
-_SHARED, _SHARED_CLUSTER = 3, 7
+_SHARED_CLUSTER = 7
 # Nanoseconds that a waiting thread may sleep before it looks again.
 _SLEEP = 10_000_000
 
 
-class Instructions:
-    """Writes instructions through a ``Code``.
-
-    Attributes:
-        code: writes them.
-        i32, i64, f32: types.
-    """
+class Instructions(PointerCode):
+    """Writes instructions through a ``Code``."""
 
     def __init__(self, code: Code) -> None:
-        self.code = code
-        self.i32, self.i64 = (ir.IntegerType.get_signless(bits) for bits in (32, 64))
-        self.f32 = ir.F32Type.get()
-        self._shared = llvm.PointerType.get(_SHARED)
+        super().__init__(code)
         self._cluster = llvm.PointerType.get(_SHARED_CLUSTER)
-
-    # Numbers
-
-    def number(self, value: int, type_: Any = None) -> Any:
-        """Return an integer constant, of 32 bits unless ``type_`` says otherwise."""
-        return self.code.constant(ir.IntegerAttr.get(type_ or self.i32, value))
-
-    def integer(self, expr: Expr) -> Any:
-        """Return an index expression as a 32-bit integer."""
-        if expr.is_constant:
-            return self.number(expr.constant)
-        return self.code.op("arith.index_cast", (self.code.index(expr),), self.i32)
-
-    def arith(self, name: str, a: Any, b: Any) -> Any:
-        """Return ``arith.<name>`` of two integers of one type."""
-        return self.code.op(f"arith.{name}", (a, b), a.type)
-
-    def equal(self, a: Any, b: Any) -> Any:
-        """Return whether two integers are equal."""
-        predicate = {"predicate": ir.IntegerAttr.get(self.i64, 0)}
-        return self.code.op("arith.cmpi", (a, b), ir.IntegerType.get_signless(1), predicate)
-
-    def select(self, condition: Any, a: Any, b: Any) -> Any:
-        """Return ``a`` where ``condition`` holds, else ``b``."""
-        return self.code.op("arith.select", (condition, a, b), a.type)
-
-    # Addresses
-
-    def address(self, buffer: Buffer) -> Any:
-        """Return the address of a buffer in shared memory, as a 64-bit integer."""
-        pointer = self.code.op("memref.extract_aligned_pointer_as_index", (buffer.memref,), self.code.index_type)
-        return self.code.op("arith.index_cast", (pointer,), self.i64)
-
-    def pointer(self, address: Any) -> Any:
-        """Return an address in shared memory as a pointer."""
-        return self.code.op("llvm.inttoptr", (address,), self._shared)
 
     # Warps
 
     def warp(self, thread: Expr) -> Any:
         """Return the number of the warp, as a value that the assembler knows to be the same in all its threads."""
         number = self.integer(thread // 32)
-        kind = {"kind": _enum("#nvvm<shfl_kind idx>")}
+        kind = {"kind": enum("#nvvm<shfl_kind idx>")}
         operands = (self.number(-1), number, self.number(0), self.number(31))
         return self.code.effect("nvvm.shfl.sync", operands, [self.i32], kind).results[0]
 
@@ -83,7 +38,7 @@ class Instructions:
 
     def set_registers(self, action: str, count: int) -> None:
         """Let ``action``, "increase" or "decrease", bring the registers of the warpgroup's threads to ``count``."""
-        attributes = {"action": _enum(f"#nvvm<action {action}>"), "regCount": ir.IntegerAttr.get(self.i32, count)}
+        attributes = {"action": enum(f"#nvvm<action {action}>"), "regCount": ir.IntegerAttr.get(self.i32, count)}
         self.code.effect("nvvm.setmaxregister", (), (), attributes)
 
     # Barriers in shared memory
@@ -119,7 +74,7 @@ class Instructions:
         there = self.code.op("llvm.addrspacecast", (target,), self._cluster)
         attributes = {
             "isCTAOnly": ir.BoolAttr.get(False),
-            "mode": _enum("#nvvm.tma_load_mode<tile>"),
+            "mode": enum("#nvvm.tma_load_mode<tile>"),
             "operandSegmentSizes": ir.DenseI32ArrayAttr.get([1, 1, len(coordinates), 1, 0, 0, 0, 0]),
         }
         name = "nvvm.cp.async.bulk.tensor.shared.cluster.global"
@@ -133,18 +88,18 @@ class Instructions:
 
     def multiply(self, sums: Any, left: Any, right: Any, shape: "Product") -> Any:
         """Start ``sums += left * right`` on matrices that descriptors describe; return the sums to come."""
-        one, plus = _enum("#nvvm.wgmma_scale_out<one>"), _enum("#nvvm.wgmma_scale_in<one>")
-        element = _enum(f"#nvvm.wgmma_type<{shape.element}>")
+        one, plus = enum("#nvvm.wgmma_scale_out<one>"), enum("#nvvm.wgmma_scale_in<one>")
+        element = enum(f"#nvvm.wgmma_type<{shape.element}>")
         attributes = {
-            "shape": _enum(f"#nvvm.shape<m = 64, n = {shape.columns}, k = {shape.depth}>"),
-            "layoutA": _enum(f"#nvvm.mma_layout<{'row' if shape.left_along_depth else 'col'}>"),
-            "layoutB": _enum(f"#nvvm.mma_layout<{'col' if shape.right_along_depth else 'row'}>"),
+            "shape": enum(f"#nvvm.shape<m = 64, n = {shape.columns}, k = {shape.depth}>"),
+            "layoutA": enum(f"#nvvm.mma_layout<{'row' if shape.left_along_depth else 'col'}>"),
+            "layoutB": enum(f"#nvvm.mma_layout<{'col' if shape.right_along_depth else 'row'}>"),
             "scaleA": plus,
             "scaleB": plus,
             "scaleD": one,
             "typeA": element,
             "typeB": element,
-            "typeD": _enum("#nvvm.wgmma_type<f32>"),
+            "typeD": enum("#nvvm.wgmma_type<f32>"),
         }
         return self.code.effect("nvvm.wgmma.mma_async", (sums, left, right), [sums.type], attributes).results[0]
 
@@ -162,22 +117,19 @@ class Instructions:
 
         The wait takes the sums and gives them back, so that no reading of them can move in front of it.
         """
-        parts = [self._part(sums, number) for number in range(count)]
+        parts = [self.part(sums, number) for number in range(count)]
         attributes = {
             "asm_string": ir.StringAttr.get("wgmma.wait_group.sync.aligned 0;"),
             "constraints": ir.StringAttr.get(",".join(["=f"] * count + [str(number) for number in range(count)])),
             "has_side_effects": ir.UnitAttr.get(),
         }
         made = self.code.effect("llvm.inline_asm", parts, [sums.type], attributes).results[0]
-        return [self._part(made, number) for number in range(count)]
-
-    def _part(self, struct: Any, number: int) -> Any:
-        position = {"position": ir.DenseI64ArrayAttr.get([number])}
-        return self.code.op("llvm.extractvalue", (struct,), self.f32, position)
+        return [self.part(made, number) for number in range(count)]
 
     def zeros(self, count: int) -> Any:
         """Return ``count`` sums of zero, as one value."""
-        return self.code.op("llvm.mlir.zero", (), llvm.StructType.get_literal([self.f32] * count))
+        struct = llvm.StructType.get_literal([self.f32] * count)
+        return self.code.effect("llvm.mlir.zero", (), [struct]).results[0]
 
 
 class Product:
@@ -197,8 +149,4 @@ class Product:
 
 
 def _cta_scope() -> dict[str, Any]:
-    return {"relaxed": ir.BoolAttr.get(False), "scope": _enum("#nvvm.mem_scope<cta>")}
-
-
-def _enum(text: str) -> Any:
-    return ir.Attribute.parse(text)
+    return {"relaxed": ir.BoolAttr.get(False), "scope": enum("#nvvm.mem_scope<cta>")}
