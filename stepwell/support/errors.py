@@ -9,12 +9,24 @@
     |-- InvalidInputFileError        SW103  a .pt2, .mlir or .swx file cannot be read
     |-- CompileError                 SW200  a pass, the code generator or a worker failed
     |   |-- PassFailure              SW201  a pass refused the program or broke
-    |   `-- WorkerError              SW202  a compile worker died, ran out of time or of memory
+    |   |-- WorkerError              SW202  a compile worker died, ran out of time or of memory
+    |   |-- CodeSelectionError       SW204  LLVM has no instructions for what a kernel asks of the target
+    |   `-- PtxasError               SW205  ptxas refused a kernel or broke
+    |       `-- PtxasTimeoutError    SW206  ptxas ran out of time
     |-- CacheError                   SW203  the cache directory cannot be used
     |-- ArtifactError                SW300  an artifact is foreign, damaged, newer or does not fit this machine
     |   `-- ObjectError              SW301  a kernel's object file holds what the loader does not take
     |-- ArgumentError                SW400  a call's arguments do not fit the program
-    `-- RuntimeFailure               SW401  a kernel reported an error (an index out of range, ...)
+    |-- RuntimeFailure               SW401  a kernel reported an error (an index out of range, ...)
+    |-- DeviceError                  SW402  no usable GPU or driver, or not enough device memory
+    |   `-- LaunchError              SW403  a kernel cannot be launched, or broke while it ran
+    `-- SimulationError              SW500  the simulated GPU met code that it must not, or cannot, run
+        |-- PtxSyntaxError           SW501  the PTX text cannot be read
+        |-- UnsupportedPtxError      SW502  an instruction, modifier or directive that the simulator does not know
+        |-- MemoryAccessError        SW503  an access out of bounds, misaligned, to freed or to never written memory
+        |-- DeadlockError            SW504  threads that wait for what cannot come
+        |-- BarrierError             SW505  a barrier that its threads do not meet as the PTX ISA demands
+        `-- RaceError                SW506  two accesses to the same bytes that nothing orders
 
 Errors carry plain locations (file, line, column, frames), never MLIR objects, so that they outlive the context.
 """
@@ -146,6 +158,24 @@ class WorkerError(CompileError):
     code = "SW202"
 
 
+class CodeSelectionError(CompileError):
+    """LLVM has no instructions of the target for what a kernel asks."""
+
+    code = "SW204"
+
+
+class PtxasError(CompileError):
+    """ptxas refused a kernel, or broke."""
+
+    code = "SW205"
+
+
+class PtxasTimeoutError(PtxasError):
+    """ptxas ran longer than it may."""
+
+    code = "SW206"
+
+
 class CacheError(StepwellError):
     """The cache directory cannot be used."""
 
@@ -174,3 +204,82 @@ class RuntimeFailure(StepwellError, RuntimeError):
     """A kernel reported an error while it ran; the program's results were not returned."""
 
     code = "SW401"
+
+
+class SimulationError(StepwellError):
+    """The simulated GPU met code that it must not, or cannot, run.
+
+    Attributes:
+        entry: name of the kernel, or "".
+        ptx_line: line of the instruction in the PTX text, from 1, or 0.
+        instruction: text of the instruction, or "".
+        block: number of the block in its grid, or None.
+        thread: number of the thread in its block, or None.
+    """
+
+    code = "SW500"
+
+    def __init__(self, message: str, *, fix: str = "", location: SourceLocation | None = None) -> None:
+        super().__init__(message, fix=fix, location=location)
+        self.entry = ""
+        self.ptx_line = 0
+        self.instruction = ""
+        self.block: int | None = None
+        self.thread: int | None = None
+
+    def __str__(self) -> str:
+        places = [f"kernel '{self.entry}'"] if self.entry else []
+        places += [f"PTX line {self.ptx_line}"] if self.ptx_line else []
+        places += [f"block {self.block}"] if self.block is not None else []
+        places += [f"thread {self.thread}"] if self.thread is not None else []
+        shown = f"\n  in {', '.join(places)}" if places else ""
+        text = f"\n  {self.instruction}" if self.instruction else ""
+        return super().__str__() + shown + text
+
+
+class PtxSyntaxError(SimulationError):
+    """The PTX text cannot be read."""
+
+    code = "SW501"
+
+
+class UnsupportedPtxError(SimulationError):
+    """The PTX holds an instruction, a modifier or a directive that the simulator does not know."""
+
+    code = "SW502"
+
+
+class MemoryAccessError(SimulationError):
+    """An access out of bounds, misaligned, to freed memory, or a read of memory that nothing wrote."""
+
+    code = "SW503"
+
+
+class DeadlockError(SimulationError):
+    """Threads wait for what cannot come."""
+
+    code = "SW504"
+
+
+class BarrierError(SimulationError):
+    """A barrier is not met by its threads as the PTX ISA demands."""
+
+    code = "SW505"
+
+
+class RaceError(SimulationError):
+    """Two accesses to the same bytes, at least one a write, that nothing orders."""
+
+    code = "SW506"
+
+
+class DeviceError(StepwellError, RuntimeError):
+    """A device cannot be used: no GPU, no driver or one too old, another architecture, not enough memory."""
+
+    code = "SW402"
+
+
+class LaunchError(DeviceError):
+    """A kernel cannot be launched, or broke while it ran (an access outside of memory, ...)."""
+
+    code = "SW403"

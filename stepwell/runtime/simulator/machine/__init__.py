@@ -1,0 +1,1 @@
+"""The simulated machine: threads, their registers, and who runs when."""
