@@ -89,7 +89,7 @@ class OpenKernel:
         arguments = list(block.arguments)
         code.status = arguments[-1]
         sizes = arguments[len(tensors) : len(tensors) + len(kernel.sizes)]
-        _define_sizes(code, [expr for _, expr in kernel.sizes], sizes)
+        define_sizes(code, [expr for _, expr in kernel.sizes], sizes)
         buffers = [
             Buffer(flatten(code, argument, product(shape)), element, shape, constant=number < len(kernel.tensors))
             for number, (argument, (element, shape)) in enumerate(zip(arguments, tensors, strict=False))
@@ -201,7 +201,7 @@ def flatten(code: Code, pointer: Any, count: Expr, *, inside: bool = False) -> A
     return make("memref.reinterpret_cast", operands, result, attributes)
 
 
-def _define_sizes(code: Code, exprs: list[Expr], arguments: list[Any]) -> None:
+def define_sizes(code: Code, exprs: list[Expr], arguments: list[Any]) -> None:
     """Define the symbols that the size arguments give, also one that comes only within another size (``2*s0 + 1``)."""
     compound: list[tuple[Expr, Any]] = []
     for expr, argument in zip(exprs, arguments, strict=True):

@@ -9,6 +9,9 @@ from stepwell.passes.schedules.rule import Rule
 from stepwell.support.bindings import ir
 from stepwell.support.target import Target
 
+REASONS = "stepwell.reasons"
+"""On a scheduled function: why its schedule was taken, and is as it is."""
+
 
 def schedule_kernels(module: Any, target: Target, rules: Sequence[Rule]) -> None:
     """Schedule the kernels of a kernel module, or of all kernel modules nested in a program."""
@@ -46,13 +49,15 @@ def schedule(function: Any, target: Target, rules: Sequence[Rule]) -> None:
         except Refusal as refusal:
             declined.append(f"{rule.name}: {refusal}")
             continue
-        _note(module, kernel.name, (*parameters.reasons, *declined))
+        _note(module, kernel.name, parameters.reasons, declined)
         return
     fail(function, f"cannot be scheduled: {'; '.join(declined)}")
 
 
-def _note(module: Any, name: str, reasons: tuple[str, ...]) -> None:
-    """Leave the reasons on the scheduled function, with those of the rules that declined."""
+def _note(module: Any, name: str, reasons: Sequence[str], declined: Sequence[str]) -> None:
+    """Leave the reasons on the scheduled function, those found while building too, with the rules that declined."""
     for op in module.regions[0].blocks[0].operations:
         if op.attributes["sym_name"].value == name:
-            op.operation.attributes["stepwell.reasons"] = ir.ArrayAttr.get([ir.StringAttr.get(r) for r in reasons])
+            attributes = op.operation.attributes
+            known = [text.value for text in attributes[REASONS]] if REASONS in attributes else list(reasons)
+            attributes[REASONS] = ir.ArrayAttr.get([ir.StringAttr.get(text) for text in (*known, *declined)])
