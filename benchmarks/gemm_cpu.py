@@ -23,7 +23,8 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 
-from stepwell.backends.cpu.codegen import assemble, compile_kernel
+from stepwell.backends.codegen import compile_kernel
+from stepwell.backends.cpu.codegen import assemble
 from stepwell.runtime.devices.cpu import CpuKernels
 from stepwell.runtime.plan import KernelInfo
 from stepwell.support.target import Target

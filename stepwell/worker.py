@@ -44,7 +44,7 @@ def serve(header: dict[str, Any], body: bytes) -> tuple[dict[str, Any], bytes]:
 
     ``header["modules"]`` names the modules to import first: they register the user's own passes.
     """
-    from stepwell.backends.cpu.codegen import compile_kernel
+    from stepwell.backends.codegen import compile_kernel
 
     try:
         for module in header["modules"]:

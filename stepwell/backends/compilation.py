@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from stepwell.backends.cpu.codegen import CompiledKernel
+from stepwell.backends.codegen import CompiledKernel
 from stepwell.backends.workers import WorkerPool, default_pool
 from stepwell.runtime.cache import DiskCache, cache_key
 from stepwell.runtime.plan import KernelInfo

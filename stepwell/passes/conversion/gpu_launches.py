@@ -5,14 +5,13 @@ from typing import Any
 
 from stepwell.passes.base import fail
 from stepwell.passes.conversion.captured_values import captured_values, is_pure, recomputation
+from stepwell.passes.transforms.kernel_interface import TENSOR_MAP
 from stepwell.support.bindings import ir
 
 GRIDS = "stepwell.grids"
 """On a GPU module: its launches in order, one dictionary each."""
 KERNEL = "stepwell.kernel"
 """On a GPU module: the name of the kernel it comes from."""
-TENSOR_MAP = "stepwell.tensor_map"
-"""On an argument behind the status slot: the tiled view that the host makes for it."""
 
 _DYNAMIC = -(2**63)
 _ONE_DIMENSION = {"staticLowerBound": [0], "staticStep": [1]}
@@ -80,7 +79,7 @@ def _mapped(op: Any, level: str) -> bool:
 
 def plan_launches(function: Any) -> list[GpuLaunch]:
     """Return the launches of ``function`` in order; fails where it holds anything else that has an effect."""
-    launches = []
+    launches: list[GpuLaunch] = []
     for child in list(function.regions[0].blocks[0].operations)[:-1]:
         op = child.operation
         if is_launch(op):

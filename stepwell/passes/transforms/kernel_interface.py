@@ -15,6 +15,8 @@ __all__ = ["Fault", "interface_faults", "is_program"]
 SIZES = "stepwell.sizes"
 SYMBOL = "stepwell.symbol"
 RESULT_SIZES = "stepwell.result_sizes"
+TENSOR_MAP = "stepwell.tensor_map"
+"""On a pointer behind the status slot: the tiled view of a tensor that the host makes for it."""
 HOST_FUNCTIONS = ("main", "prepare")
 
 
@@ -126,7 +128,12 @@ def _check_scheduled(function: Any) -> Iterator[str]:
     kind = ir.FunctionType(ir.TypeAttr(function.attributes["function_type"]).value)
     if list(kind.results):
         yield "returns values; a scheduled kernel writes its results to memory"
-    yield from _check_abi([str(item) for item in kind.inputs], "memref", "memref<i8>", "memref<i32>")
+    types = [str(item) for item in kind.inputs]
+    # What a GPU's tensor memory accelerator reads stands behind the status slot.
+    named = _argument_attributes(function)
+    while types and types[-1] == "!llvm.ptr" and TENSOR_MAP in named[len(types) - 1]:
+        types.pop()
+    yield from _check_abi(types, "memref", "memref<i8>", "memref<i32>")
 
 
 def _check_target(function: Any) -> Iterator[str]:

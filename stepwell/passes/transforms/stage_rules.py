@@ -22,6 +22,7 @@ class StageRules:
     Attributes:
         host: ops and dialects in functions of the host.
         kernel: ops and dialects in functions of kernels.
+        launch: further ops and dialects in loops over the blocks of a GPU.
         sized_types: whether tensor types carry the names of their sizes.
         sized_host: the same for functions of the host, where that differs.
         memory: whether values may be memrefs.
@@ -30,15 +31,18 @@ class StageRules:
 
     host: frozenset[str]
     kernel: frozenset[str]
+    launch: frozenset[str] = frozenset()
     sized_types: bool = False
     sized_host: bool = False
     memory: bool = False
     why_not: dict[str, str] = field(default_factory=dict)
 
-    def allowed(self, name: str, in_kernel: bool) -> bool:
+    def allowed(self, name: str, in_kernel: bool, in_launch: bool = False) -> bool:
         """Whether op ``name`` may stand in a kernel's function, or in one of the host."""
         table = self.kernel if in_kernel else self.host
-        return name in table or name.partition(".")[0] in table
+        if name in table or name.partition(".")[0] in table:
+            return True
+        return in_launch and (name in self.launch or name.partition(".")[0] in self.launch)
 
     def reason(self, name: str) -> str:
         """Return why op ``name`` is refused."""
@@ -65,6 +69,16 @@ _TENSOR_OPS = frozenset(
 )
 _LINALG_OPS = frozenset({"linalg.generic", "linalg.fill", "linalg.index", "linalg.yield"})
 _TENSOR_LEVEL = _FRAME | _LINALG_OPS | _TENSOR_OPS | {"arith", "math", "scf", "cf.assert"}
+
+# What templates write that no dialect above has a word for: pointers, fragments of matrices, single instructions.
+_LAUNCH_OPS = frozenset({"gpu", "nvgpu", "nvvm"}) | {
+    f"llvm.{name}"
+    for name in (
+        *("addrspacecast", "getelementptr", "load", "store", "ptrtoint", "inttoptr", "bitcast"),
+        *("extractvalue", "insertvalue", "extractelement", "insertelement", "shufflevector"),
+        *("mlir.zero", "mlir.poison", "mlir.undef", "mlir.constant", "inline_asm", "call_intrinsic"),
+    )
+}
 
 _GRAPH_LEFT = "no lowering replaced it; convert-graph-to-linalg goes first"
 _NAMED = "named linalg ops are spelled as linalg.generic; linalg-generalize-named-ops does that"
@@ -126,13 +140,17 @@ RULES: dict[Stage, StageRules] = {
             "tile",
             "cf.assert",
         },
+        launch=_LAUNCH_OPS,
         memory=True,
         why_not={
             "linalg": "a schedule left it without loops",
             "tensor": "a schedule left it without a buffer",
             "bufferization": "one-shot-bufferize turns tensors into buffers before this stage ends",
             "plan": "ops of the host have no place in a kernel",
-            "llvm": "the llvm dialect comes after this stage",
+            "llvm": "the llvm dialect comes after this stage; only launches may hold its pointer and assembler ops",
+            "gpu": "it belongs into a loop over threads, mapped to #gpu.thread<x>",
+            "nvgpu": "it belongs into a loop over threads, mapped to #gpu.thread<x>",
+            "nvvm": "it belongs into a loop over threads, mapped to #gpu.thread<x>",
             "builtin.unrealized_conversion_cast": _CAST_LEFT,
         },
     ),
@@ -160,18 +178,19 @@ def violations(module: "ir.Operation", stage: Stage) -> list[Fault]:
     return list(_faults_inside(module, stage, in_kernel=not is_program(module)))
 
 
-def _faults_inside(op: Any, stage: Stage, *, in_kernel: bool) -> Iterator[Fault]:
+def _faults_inside(op: Any, stage: Stage, *, in_kernel: bool, in_launch: bool = False) -> Iterator[Fault]:
     rules = RULES[stage]
     for child in (child.operation for region in op.regions for block in region.blocks for child in block.operations):
         inside = in_kernel or child.name in ("builtin.module", "gpu.module")
-        if not rules.allowed(child.name, inside):
+        if not rules.allowed(child.name, inside, in_launch):
             yield Fault(child, f"is not allowed at stage '{stage.label}': {rules.reason(child.name)}")
             continue
         sized = rules.sized_types or (rules.sized_host and not inside)
         fault = next((fault for kind in _types(child) if (fault := _type_fault(kind, rules, sized))), "")
         if fault:
             yield Fault(child, f"{fault} at stage '{stage.label}'")
-        yield from _faults_inside(child, stage, in_kernel=inside)
+        launch = in_launch or (child.name == "scf.forall" and "mapping" in child.attributes)
+        yield from _faults_inside(child, stage, in_kernel=inside, in_launch=launch)
 
 
 def _types(op: Any) -> Iterator[Any]:

@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from stepwell.backends.codegen import compile_kernel
 from stepwell.backends.compilation import KernelCompiler, KernelJob
-from stepwell.backends.cpu.codegen import compile_kernel
 from stepwell.backends.cpu.disassembly import disassemble
 from stepwell.backends.workers import WorkerPool
 from stepwell.runtime.cache import DiskCache

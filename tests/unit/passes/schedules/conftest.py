@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from stepwell.backends.cpu.codegen import compile_kernel
+from stepwell.backends.codegen import compile_kernel
 from stepwell.runtime.elf import Image
 from stepwell.runtime.externals import resolve
 

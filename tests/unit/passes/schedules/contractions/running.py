@@ -8,7 +8,7 @@ import ml_dtypes
 import numpy as np
 
 from contractions.text import Case, KernelText
-from stepwell.backends.cpu.codegen import compile_kernel
+from stepwell.backends.codegen import compile_kernel
 from stepwell.runtime.devices.cpu import CpuKernels
 from stepwell.support.target import Target
 

@@ -1,0 +1,119 @@
+"""From a kernel module at stage ``kernels`` to the bytes that the runtime loads, for any machine.
+
+Runs in a worker process: MLIR and LLVM abort on their own bugs, and an abort must cost a worker only.
+"""
+
+import importlib
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from stepwell.backends.arithmetic import count_flops
+from stepwell.runtime.plan import KernelInfo
+from stepwell.support.bindings import ir
+from stepwell.support.errors import CompileError
+from stepwell.support.symbolic import Expr
+from stepwell.support.target import Target
+
+if TYPE_CHECKING:
+    from stepwell.passes.pipelines import Pipeline
+
+
+@dataclass(frozen=True)
+class CompiledKernel:
+    """A kernel's code and what is known of it.
+
+    Attributes:
+        object: an object file for a CPU, or the bytes of a ``GpuCode``.
+        info: what the plan says about it.
+    """
+
+    object: bytes
+    info: KernelInfo
+
+
+Generator = Callable[[Any, str, "Pipeline", Target], CompiledKernel]
+"""Compiles a parsed kernel module, with a kernel of that name, by a pipeline for a target."""
+
+_GENERATORS = {"cpu": "stepwell.backends.cpu.codegen", "cuda": "stepwell.backends.nvidia.codegen"}
+
+
+def compile_kernel(bytecode: bytes, pipeline_text: str, target_text: str) -> CompiledKernel:
+    """Compile one kernel.
+
+    Args:
+        bytecode: a kernel module at stage ``kernels``, as MLIR bytecode or text.
+        pipeline_text: what takes it to stage ``target``.
+        target_text: a target, such as ``cpu:x86-64-v3`` or ``cuda:sm_90a``.
+
+    Raises:
+        PassFailure: a pass refused it.
+        CompileError: it is no kernel module, or the code generator refused it.
+    """
+    from stepwell.dialects.context import make_context
+    from stepwell.passes.pipelines import Pipeline
+
+    target = Target.parse(target_text)
+    pipeline = Pipeline.parse(pipeline_text)
+    generate: Generator = importlib.import_module(_GENERATORS[target.kind]).generate
+    with make_context() as context, ir.Location.unknown():
+        try:
+            module = ir.Module.parse(bytecode, context)
+        except ir.MLIRError as error:
+            raise CompileError(f"the kernel cannot be parsed: {error}") from error
+        function = kernel_function(module.operation)
+        name = function.attributes["sym_name"].value
+        # The schedules leave nothing to count on.
+        flops = count_flops(function) if function.name == "func.func" else None
+        made = generate(module.operation, name, pipeline, target)
+    return CompiledKernel(made.object, replace(made.info, flops=made.info.flops or flops))
+
+
+def kernel_function(module: Any) -> Any:
+    """Return the one public function of a kernel module; raises CompileError."""
+    functions = [
+        op.operation
+        for op in module.regions[0].blocks[0].operations
+        if op.operation.name in ("func.func", "llvm.func") and "sym_visibility" not in op.operation.attributes
+    ]
+    if len(functions) != 1:
+        raise CompileError(f"a kernel module must hold one public function, this one holds {len(functions)}")
+    return functions[0]
+
+
+@dataclass(frozen=True)
+class Notes:
+    """What schedules noted on an op, as plain values."""
+
+    attributes: dict[str, Any]
+
+    @classmethod
+    def of(cls, op: Any) -> "Notes":
+        """Read the notes on ``op``."""
+        return cls({name: op.attributes[name] for name in op.attributes if name.startswith("stepwell.")})
+
+    def text(self, name: str) -> str:
+        """Return a text, or ""."""
+        return str(self.attributes[name].value) if name in self.attributes else ""
+
+    def texts(self, name: str) -> tuple[str, ...]:
+        """Return a list of texts, or none."""
+        return tuple(str(item.value) for item in self.attributes[name]) if name in self.attributes else ()
+
+    def expression(self, name: str) -> Expr | None:
+        """Return an expression, noted as text or as an integer, or None."""
+        found = self.attributes.get(name)
+        if found is None:
+            return None
+        return Expr.parse(found.value) if isinstance(found, ir.StringAttr) else Expr.const(found.value)
+
+    def info(self, symbol: str) -> KernelInfo:
+        """Return what all machines want to know of a kernel."""
+        return KernelInfo(
+            symbol=symbol,
+            asserts=self.texts("stepwell.asserts"),
+            flops=self.expression("stepwell.flops"),
+            bytes=self.expression("stepwell.bytes"),
+            schedule=self.text("stepwell.schedule"),
+            reasons=self.texts("stepwell.reasons"),
+        )
