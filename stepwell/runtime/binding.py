@@ -3,20 +3,18 @@
 Evaluating expressions costs far more than a launch, so the outcome is kept per set of argument shapes.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-import numpy as np
-from numpy.typing import NDArray
-
-from stepwell.runtime.frames import STATUS_BYTES
-from stepwell.runtime.launcher import argument_position, row
 from stepwell.runtime.plan import Guard, KernelInfo, Launch, Program, SymbolDef, TensorRef
 from stepwell.support.dtypes import DType
 from stepwell.support.errors import ArgumentError
 from stepwell.support.signature import ArgumentSpec, SymbolSpec
 
 Shape = tuple[int, ...]
+
+STATUS_BYTES = 4
+"""Size of a status slot."""
 
 
 @dataclass(frozen=True)
@@ -29,37 +27,37 @@ class Place:
 
 @dataclass(frozen=True)
 class ResultPlace:
-    """A result's shape and size, and where to copy it from; None where the launches write it in place."""
+    """A result's shape, element type and size in bytes."""
 
     shape: Shape
     dtype: DType
     size: int
-    source: Place | None
+
+
+@dataclass(frozen=True)
+class Copy:
+    """Bytes that move after the last launch."""
+
+    target: Place
+    source: Place
+    size: int
 
 
 @dataclass(frozen=True)
 class BoundProgram:
-    """A program for one set of argument shapes.
+    """A program for one set of argument shapes; each device adds what it launches.
 
     Attributes:
         sizes: values of the symbols.
         arena_bytes: size of the arena.
-        workspace_per_thread: bytes of scratch memory that the hungriest launch needs for each thread.
         results: the results in order.
-        table: the launcher's rows, with offsets where addresses will be.
-        patches: indices into the table of what an address must be added to.
-        patch_bases: number of the base whose address it is, for each of them.
-        launches: (number, first word, last word exclusive) of the launches that have something to write.
+        copies: results that are copies of something else, then new values of the program's own tensors, in order.
     """
 
     sizes: Mapping[str, int]
     arena_bytes: int
-    workspace_per_thread: int
     results: tuple[ResultPlace, ...]
-    table: NDArray[np.int64]
-    patches: NDArray[np.int64]
-    patch_bases: NDArray[np.int64]
-    launches: tuple[tuple[int, int, int], ...]
+    copies: tuple[Copy, ...]
 
 
 class Bases:
@@ -79,7 +77,7 @@ class Bases:
         self._positions = {number: position for position, number in enumerate(passed)}
         self._constants = constants
         self._prepared = prepared
-        self._first_result = self.FIRST_ARGUMENT + len(passed)
+        self.first_result = self.FIRST_ARGUMENT + len(passed)
 
     def place(self, space: str, index: int, offset: int) -> Place:
         """Return where byte ``offset`` of a buffer is."""
@@ -91,7 +89,7 @@ class Bases:
             case "argument":
                 return Place(self.FIXED, self._constants[index] + offset)
             case "result":
-                return Place(self._first_result + index, offset)
+                return Place(self.first_result + index, offset)
             case _:
                 return Place(self.FIXED, self._prepared[index] + offset)
 
@@ -184,55 +182,41 @@ class ProgramBinder:
     Args:
         program: what to run.
         bases: where the buffers are.
-        addresses: address of each kernel.
         infos: what is known of the kernels.
+        targets: (result, argument) numbers of new values of the program's own tensors.
 
     Attributes:
         checked: numbers of the launches that can fail; launch ``checked[i]`` has status slot ``i + 1``.
     """
 
     def __init__(
-        self, program: Program, bases: Bases, addresses: Mapping[str, int], infos: Mapping[str, KernelInfo]
+        self,
+        program: Program,
+        bases: Bases,
+        infos: Mapping[str, KernelInfo],
+        targets: Sequence[tuple[int, int]] = (),
     ) -> None:
         self.program = program
-        self._bases = bases
-        self._addresses = addresses
-        self._infos = infos
+        self.bases = bases
+        self.infos = infos
+        self._targets = targets
         self.checked = [number for number, launch in enumerate(program.launches) if infos[launch.kernel].asserts]
         # Launches that cannot fail share slot 0, which nobody reads.
         self._slots = {number: slot + 1 for slot, number in enumerate(self.checked)}
 
     def bind(self, sizes: Mapping[str, int]) -> BoundProgram:
-        """Return the program for these sizes."""
-        table: list[int] = []
-        patches: list[tuple[int, int]] = []
-        launches: list[tuple[int, int, int]] = []
-        workspace = 0
-        for number, launch in enumerate(self.program.launches):
-            if not any(tensor.bytes.evaluate(sizes) for tensor in launch.outputs):
-                continue
-            start = len(table)
-            places = self._arguments(number, launch, sizes)
-            table += row(self._addresses[launch.kernel], [place.offset for place in places])
-            patches += [
-                (start + argument_position(position), place.base)
-                for position, place in enumerate(places)
-                if place.base != Bases.FIXED
-            ]
-            launches.append((number, start, len(table)))
-            workspace = max(workspace, self._infos[launch.kernel].workspace_per_thread)
-        return BoundProgram(
-            dict(sizes),
-            self.program.arena_bytes.evaluate(sizes),
-            workspace,
-            tuple(self._result(number, tensor, sizes) for number, tensor in enumerate(self.program.results)),
-            np.array(table, np.int64),
-            np.array([position for position, _ in patches], np.int64),
-            np.array([base for _, base in patches], np.int64),
-            tuple(launches),
-        )
+        """Return what does not depend on the device."""
+        arena = self.program.arena_bytes.evaluate(sizes)
+        return BoundProgram(dict(sizes), arena, self._results(sizes), tuple(self._copies(sizes)))
 
-    def _arguments(self, number: int, launch: Launch, sizes: Mapping[str, int]) -> list[Place]:
+    def launches(self, sizes: Mapping[str, int]) -> Iterator[tuple[int, Launch]]:
+        """Yield the launches that have something to write, with their numbers."""
+        for number, launch in enumerate(self.program.launches):
+            if any(tensor.bytes.evaluate(sizes) for tensor in launch.outputs):
+                yield number, launch
+
+    def arguments(self, number: int, launch: Launch, sizes: Mapping[str, int]) -> list[Place]:
+        """Return a launch's arguments in the order of the kernel ABI; a size is a place with base FIXED."""
         tensors = [self._place(tensor, sizes) for tensor in (*launch.inputs, *launch.outputs)]
         scalars = [Place(Bases.FIXED, scalar.evaluate(sizes)) for scalar in launch.scalars]
         status = Place(Bases.STATUS, STATUS_BYTES * self._slots.get(number, 0))
@@ -240,10 +224,21 @@ class ProgramBinder:
 
     def _place(self, tensor: TensorRef, sizes: Mapping[str, int]) -> Place:
         buffer = tensor.buffer
-        return self._bases.place(buffer.space, buffer.index, buffer.offset.evaluate(sizes))
+        return self.bases.place(buffer.space, buffer.index, buffer.offset.evaluate(sizes))
 
-    def _result(self, number: int, tensor: TensorRef, sizes: Mapping[str, int]) -> ResultPlace:
-        shape = tuple(size.evaluate(sizes) for size in tensor.shape)
-        place = self._place(tensor, sizes)
-        in_place = place == self._bases.place("result", number, 0)
-        return ResultPlace(shape, tensor.dtype, tensor.bytes.evaluate(sizes), None if in_place else place)
+    def _results(self, sizes: Mapping[str, int]) -> tuple[ResultPlace, ...]:
+        return tuple(
+            ResultPlace(
+                tuple(size.evaluate(sizes) for size in tensor.shape), tensor.dtype, tensor.bytes.evaluate(sizes)
+            )
+            for tensor in self.program.results
+        )
+
+    def _copies(self, sizes: Mapping[str, int]) -> Iterator[Copy]:
+        for number, tensor in enumerate(self.program.results):
+            place, own = self._place(tensor, sizes), self.bases.place("result", number, 0)
+            if place != own:
+                yield Copy(own, place, tensor.bytes.evaluate(sizes))
+        for number, argument in self._targets:
+            size = self.program.results[number].bytes.evaluate(sizes)
+            yield Copy(self.bases.place("argument", argument, 0), self.bases.place("result", number, 0), size)

@@ -4,11 +4,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
-from stepwell.runtime.devices.cpu import CpuKernels
+from stepwell.runtime.devices.device import CallMode
+from stepwell.runtime.devices.opening import open_device
 from stepwell.runtime.plan import Plan
-from stepwell.runtime.report import Report, explain, make_report
+from stepwell.runtime.report import Report, Sample, explain, make_report
 from stepwell.runtime.session import Session
-from stepwell.support.errors import ArgumentError, InvalidOptionError, StepwellError
+from stepwell.support.errors import ArgumentError, StepwellError
 from stepwell.support.signature import Signature
 from stepwell.support.stages import Stage
 from stepwell.support.target import Target
@@ -40,6 +41,7 @@ class Executable:
         kernels: machine code by kernel name.
         constants: parameters, buffers and constants by name.
         target: what the code was made for.
+        device: what to run it on: "cpu", "cuda", "sim" (a simulated GPU), or None for the target's own.
         inspector: tells IR and machine code; None for a loaded artifact.
         copy: whether to copy the constants, so that later training of the same tensors does not reach in here.
             Tensors that calls change are always copied.
@@ -56,18 +58,16 @@ class Executable:
         constants: Mapping[str, Any],
         *,
         target: str | Target = "cpu",
+        device: str | None = None,
         inspector: Inspector | None = None,
         copy: bool = True,
     ) -> None:
         self.plan = plan
         self.kernels = dict(kernels)
         self.target = Target.parse(target) if isinstance(target, str) else target
-        if self.target.kind != "cpu":
-            raise InvalidOptionError(f"this runtime has no device for target '{self.target}'", fix="use target='cpu'")
         self._inspector = inspector
-        code = CpuKernels(self.kernels, plan.kernels, self.target)
-        self.session = Session(plan, code, constants, copy=copy)
-        self._times: list[tuple[int, float]] = []
+        self.session = Session(plan, open_device(plan, self.kernels, self.target, device), constants, copy=copy)
+        self._samples: list[Sample] = []
         self._sizes: Mapping[str, int] = {}
 
     @property
@@ -93,15 +93,15 @@ class Executable:
     def profile(self, *args: Any, repeat: int = 10, **kwargs: Any) -> Report:
         """Run the program ``repeat`` times after one warm-up, measure each launch, and return the report."""
         self.session.call(args, kwargs)
-        times: list[tuple[int, float]] = []
+        samples: list[Sample] = []
         for _ in range(max(repeat, 1)):
-            self._sizes = self.session.call(args, kwargs, None, times)[1].sizes
-        self._times = times
+            self._sizes = self.session.call(args, kwargs, None, CallMode(samples))[1].sizes
+        self._samples = samples
         return self.report()
 
     def report(self) -> Report:
         """Return what each launch moves and computes, and how long it took in the last ``profile``."""
-        return make_report(self.plan, self._times, self._sizes)
+        return make_report(self.plan, self._samples, self._sizes)
 
     def explain(self) -> str:
         """Return which schedule each kernel got, and why."""

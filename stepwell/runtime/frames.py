@@ -4,9 +4,6 @@ import ctypes
 
 from stepwell.runtime.memory import address_of, aligned_empty
 
-STATUS_BYTES = 4
-"""Size of a status slot."""
-
 
 class Frame:
     """The memory of one call.

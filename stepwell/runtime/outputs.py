@@ -1,38 +1,13 @@
 """A call's results: fresh or given memory before the launches, values written back after them."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from stepwell.runtime.binding import BoundProgram, ResultPlace
-from stepwell.runtime.constants import Constants
-from stepwell.runtime.tensors import NUMPY, TensorKind, recognise
+from stepwell.runtime.devices.device import Device, Tensor
+from stepwell.runtime.tensors import NUMPY, TensorKind
 from stepwell.support.errors import ArgumentError
 from stepwell.support.signature import Signature
-
-
-@dataclass(frozen=True)
-class Inputs:
-    """Arguments that were found to fit.
-
-    Attributes:
-        values: the user's tensors, in the order of ``numbers``.
-        kinds: the library of each.
-        numbers: argument number of each.
-        bound: the program for their shapes.
-    """
-
-    values: Sequence[Any]
-    kinds: Sequence[TensorKind]
-    numbers: Sequence[int]
-    bound: BoundProgram
-
-    @property
-    def kind(self) -> TensorKind:
-        """The library that makes the outputs: torch where any argument is a torch tensor."""
-        return next((kind for kind in self.kinds if kind is not NUMPY), NUMPY)
 
 
 class Outputs:
@@ -41,48 +16,58 @@ class Outputs:
     Args:
         signature: what results there are, and which of them are written back.
         numbers: argument numbers of the user's tensors.
-        constants: the program's own tensors.
+        device: where the program runs.
+
+    Attributes:
+        to_own: (result number, name) of the program's own tensors that calls change.
     """
 
-    def __init__(self, signature: Signature, numbers: Sequence[int], constants: Constants) -> None:
+    def __init__(self, signature: Signature, numbers: Sequence[int], device: Device) -> None:
         self._signature = signature
-        self._constants = constants
+        self._device = device
+        self._numbers = numbers
         positions = {signature.arguments[number].name: at for at, number in enumerate(numbers)}
         written = [(number, result.target) for number, result in enumerate(signature.results) if result.target]
-        # (result number, position among the user's tensors)
-        self._to_user = [(number, positions[target]) for number, target in written if target in positions]
-        # (result number, name)
-        self._to_own = [(number, target) for number, target in written if target not in positions]
+        # Result number -> position among the user's tensors.
+        self._to_user = {number: positions[target] for number, target in written if target in positions}
+        self.to_own = [(number, target) for number, target in written if target not in positions]
+        self._own = {number for number, _ in self.to_own}
 
     @property
     def changed(self) -> list[str]:
         """Names of the program's own tensors that calls change."""
-        return [name for _, name in self._to_own]
+        return [name for _, name in self.to_own]
 
-    def make(self, inputs: Inputs, out: Any) -> list[tuple[TensorKind, Any]]:
+    def make(self, arguments: Sequence[Tensor], bound: BoundProgram, out: Any) -> list[Tensor]:
         """Return a tensor per result: one of ``out``, or a new one."""
-        self._check_writable(inputs)
-        given = {} if out is None else self._given(inputs, out)
-        kind = inputs.kind
-        made: list[tuple[TensorKind, Any]] = []
-        for number, place in enumerate(inputs.bound.results):
+        if self._to_user:
+            self._check_writable(arguments)
+        given = {} if out is None else self._given(arguments, bound, out)
+        kind = self._device.result_kind([kind for kind, _ in arguments])
+        made: list[Tensor] = []
+        for number, place in enumerate(bound.results):
             if number in given:
                 made.append(given[number])
             else:
-                own = kind if self._signature.results[number].kind == "user" else NUMPY
+                own = self._kind(number, arguments, kind)
                 made.append((own, own.empty(place.shape, place.dtype)))
         return made
 
-    def write_back(self, inputs: Inputs, results: Sequence[tuple[TensorKind, Any]]) -> None:
-        """Give buffers and changed arguments their new values."""
-        for number, name in self._to_own:
-            np.copyto(self._constants.array(name), results[number][1])
-        for number, position in self._to_user:
-            dtype = inputs.bound.results[number].dtype
-            view = inputs.kinds[position].view(inputs.values[position], dtype)
-            np.copyto(view, results[number][1])
+    def _kind(self, number: int, arguments: Sequence[Tensor], kind: TensorKind) -> TensorKind:
+        if number in self._own:
+            return self._device.scratch
+        if number in self._to_user:
+            return arguments[self._to_user[number]][0]
+        # Sizes are numbers of the host.
+        return kind if self._signature.results[number].kind == "user" else NUMPY
 
-    def nest(self, results: Sequence[tuple[TensorKind, Any]]) -> Any:
+    def write_back(self, arguments: Sequence[Tensor], results: Sequence[Tensor]) -> None:
+        """Give changed arguments their new values."""
+        for number, position in self._to_user.items():
+            kind, value = arguments[position]
+            kind.assign(value, results[number][1], self._signature.results[number].dtype)
+
+    def nest(self, results: Sequence[Tensor]) -> Any:
         """Return the results in the exported structure."""
 
         def value(number: int) -> Any:
@@ -91,19 +76,20 @@ class Outputs:
 
         return self._signature.outputs.unflatten(value)
 
-    def _check_writable(self, inputs: Inputs) -> None:
-        for _, position in self._to_user:
-            if inputs.kinds[position] is NUMPY and not inputs.values[position].flags.writeable:
-                name = self._signature.arguments[inputs.numbers[position]].name
+    def _check_writable(self, arguments: Sequence[Tensor]) -> None:
+        for position in self._to_user.values():
+            kind, value = arguments[position]
+            if kind is NUMPY and not value.flags.writeable:
+                name = self._signature.arguments[self._numbers[position]].name
                 raise ArgumentError(f"argument '{name}' is changed by the program, and is read-only")
 
-    def _given(self, inputs: Inputs, out: Any) -> dict[int, tuple[TensorKind, Any]]:
-        given: dict[int, tuple[TensorKind, Any]] = {}
-        taken = [_span(kind, value) for kind, value in zip(inputs.kinds, inputs.values, strict=True)]
+    def _given(self, arguments: Sequence[Tensor], bound: BoundProgram, out: Any) -> dict[int, Tensor]:
+        given: dict[int, Tensor] = {}
+        taken = [kind.span(value) for kind, value in arguments]
         for number, path, value in self._signature.outputs.flatten(out, "out"):
-            kind, value = recognise(value, path)
-            _check_out(path, kind, value, inputs.bound.results[number])
-            span = _span(kind, value)
+            kind, value = self._device.recognise(value, path)
+            _check_out(path, kind, value, bound.results[number])
+            span = kind.span(value)
             if any(span[0] < end and start < span[1] for start, end in taken):
                 raise ArgumentError(f"'{path}' overlaps an argument or another output")
             taken.append(span)
@@ -123,10 +109,3 @@ def _check_out(path: str, kind: TensorKind, value: Any, place: ResultPlace) -> N
         )
     if kind is NUMPY and not value.flags.writeable:
         raise ArgumentError(f"'{path}' is read-only")
-
-
-def _span(kind: TensorKind, value: Any) -> tuple[int, int]:
-    """Return the first and the last address, exclusive, of a tensor's memory."""
-    view = kind.view(value, kind.to_dtype(kind.dtype(value)))
-    low, high = np.lib.array_utils.byte_bounds(view)
-    return (low, high) if view.size else (0, 0)

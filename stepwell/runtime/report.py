@@ -1,10 +1,25 @@
 """What an executable tells of itself: its kernels, where they come from, what they move, how long they take."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from stepwell.runtime.plan import KernelInfo, Launch, Plan
 from stepwell.support.symbolic import Expr
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One measured launch.
+
+    Attributes:
+        number: of the launch in the main program.
+        seconds: how long it took; None on a simulated device.
+        counts: what a simulated device counted, by name; empty on others.
+    """
+
+    number: int
+    seconds: float | None = None
+    counts: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -18,6 +33,7 @@ class LaunchReport:
         flops: arithmetic; None where the compiler did not say.
         seconds: mean time of one launch; None where nothing was measured.
         schedule: how the kernel was scheduled.
+        counts: what a simulated device counted in one launch, by name; empty where there was none.
     """
 
     kernel: str
@@ -26,6 +42,7 @@ class LaunchReport:
     flops: Expr | None
     seconds: float | None
     schedule: str
+    counts: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -76,19 +93,20 @@ class Report:
         return f"{expr.evaluate(self.sizes) / 1e9 / max(seconds, 1e-9):.3g}"
 
 
-def make_report(plan: Plan, times: Sequence[tuple[int, float]], sizes: Mapping[str, int]) -> Report:
-    """Build the report of a plan's main program from (launch number, seconds) pairs."""
-    spent: dict[int, list[float]] = {}
-    for number, seconds in times:
-        spent.setdefault(number, []).append(seconds)
+def make_report(plan: Plan, samples: Sequence[Sample], sizes: Mapping[str, int]) -> Report:
+    """Build the report of a plan's main program."""
+    found: dict[int, list[Sample]] = {}
+    for sample in samples:
+        found.setdefault(sample.number, []).append(sample)
     reports = []
     for number, launch in enumerate(plan.main.launches):
         info = plan.kernels[launch.kernel]
-        measured = spent.get(number)
-        mean = sum(measured) / len(measured) if measured else None
-        reports.append(
-            LaunchReport(launch.kernel, launch.source, traffic(launch, info), info.flops, mean, info.schedule)
-        )
+        measured = found.get(number, [])
+        spent = [sample.seconds for sample in measured if sample.seconds is not None]
+        mean = sum(spent) / len(spent) if spent else None
+        counts = measured[-1].counts if measured else {}
+        moved = traffic(launch, info)
+        reports.append(LaunchReport(launch.kernel, launch.source, moved, info.flops, mean, info.schedule, counts))
     return Report(tuple(reports), dict(sizes))
 
 

@@ -5,6 +5,7 @@ function computes anything here: they give addresses and allocate outputs.
 """
 
 import sys
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -18,7 +19,13 @@ Array = NDArray[Any]
 
 
 class TensorKind(Protocol):
-    """What the runtime needs to know of a library's tensors; ``value`` is always one of them."""
+    """What the runtime needs to know of a library's tensors; ``value`` is always one of them.
+
+    Attributes:
+        on_host: whether they lie in the host's memory.
+    """
+
+    on_host: bool
 
     def dtype(self, value: Any) -> Any:
         """Return the library's own element type, hashable."""
@@ -38,9 +45,17 @@ class TensorKind(Protocol):
     def empty(self, shape: tuple[int, ...], dtype: DType) -> Any:
         """Return a new contiguous tensor with undefined elements."""
 
+    def assign(self, value: Any, source: Any, dtype: DType) -> None:
+        """Give ``value`` the elements of ``source``, a contiguous tensor of the same kind."""
+
+    def span(self, value: Any) -> tuple[int, int]:
+        """Return the first and the last address, exclusive, of the memory; (0, 0) where there are no elements."""
+
 
 class NumpyKind:
     """numpy arrays."""
+
+    on_host = True
 
     def dtype(self, value: Any) -> Any:
         """Return the dtype; one in the other byte order is a different one."""
@@ -70,9 +85,19 @@ class NumpyKind:
         """Return ``np.empty``."""
         return np.empty(shape, dtype.numpy)
 
+    def assign(self, value: Any, source: Any, dtype: DType) -> None:
+        """Copy."""
+        np.copyto(value, source)
+
+    def span(self, value: Any) -> tuple[int, int]:
+        """Return numpy's bounds."""
+        return _span(value)
+
 
 class TorchKind:
     """torch tensors in CPU memory; made once torch has been seen."""
+
+    on_host = True
 
     def __init__(self, torch: Any) -> None:
         self.torch = torch
@@ -119,6 +144,14 @@ class TorchKind:
         """Return ``torch.empty``."""
         return self.torch.empty(shape, dtype=self._to_torch[dtype])
 
+    def assign(self, value: Any, source: Any, dtype: DType) -> None:
+        """Copy through numpy views."""
+        np.copyto(self.view(value, dtype), self.view(source, dtype))
+
+    def span(self, value: Any) -> tuple[int, int]:
+        """Return the bounds of a numpy view."""
+        return _span(self.view(value, self.to_dtype(value.dtype)))
+
 
 class _Memory:
     """A strided region of someone's memory, which numpy reads through ``__array_interface__``."""
@@ -132,6 +165,11 @@ class _Memory:
         # An empty array may have any address but null.
         data = (address or 1, False)
         self.__array_interface__ = {"version": 3, "data": data, "shape": shape, "strides": strides, "typestr": code}
+
+
+def _span(array: Array) -> tuple[int, int]:
+    low, high = np.lib.array_utils.byte_bounds(array)
+    return (low, high) if array.size else (0, 0)
 
 
 NUMPY = NumpyKind()
@@ -170,6 +208,14 @@ def recognise(value: Any, path: str) -> tuple[TensorKind, Any]:
     if hasattr(value, "__array_interface__"):
         return NUMPY, np.asarray(value)
     raise ArgumentError(f"argument '{path}' must be a torch tensor or a numpy array, got {type(value).__name__}")
+
+
+def first_foreign(kinds: Sequence[TensorKind]) -> TensorKind:
+    """Return the first kind that is not numpy's, or numpy's where there is no other."""
+    for kind in kinds:
+        if kind is not NUMPY:
+            return kind
+    return NUMPY
 
 
 def as_array(value: Any, path: str) -> Array:

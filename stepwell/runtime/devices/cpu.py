@@ -1,12 +1,17 @@
-"""The CPU: object files in this process's memory, called through C function pointers."""
+"""The CPU: object files in this process's memory, called through C function pointers; tensors stay where they are."""
 
 import ctypes
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
+from stepwell.runtime.binding import Bases
+from stepwell.runtime.constants import Constants
+from stepwell.runtime.devices.cpu_program import CpuProgram
 from stepwell.runtime.elf import Image
 from stepwell.runtime.externals import resolve
-from stepwell.runtime.plan import KernelInfo
+from stepwell.runtime.plan import KernelInfo, Program
+from stepwell.runtime.tensors import NUMPY, TensorKind, first_foreign, recognise
 from stepwell.support.errors import ArtifactError
 from stepwell.support.target import Target, missing_features
 
@@ -48,3 +53,43 @@ class CpuKernels:
         # Code must not be unmapped under a caller that holds the function alone.
         function.image = self.image  # type: ignore[attr-defined]
         return function
+
+
+class CpuDevice:
+    """This process's memory and the CPU's cores.
+
+    Args:
+        objects, infos, target: as for ``CpuKernels``.
+    """
+
+    name = "cpu"
+    scratch: TensorKind = NUMPY
+
+    def __init__(self, objects: Mapping[str, bytes], infos: Mapping[str, KernelInfo], target: Target) -> None:
+        self._infos = infos
+        self._kernels = CpuKernels(objects, infos, target)
+
+    def recognise(self, value: Any, path: str) -> tuple[TensorKind, Any]:
+        """Return a tensor in CPU memory with its kind."""
+        return recognise(value, path)
+
+    def result_kind(self, kinds: Sequence[TensorKind]) -> TensorKind:
+        """Return torch's kind where any argument is a torch tensor."""
+        return first_foreign(kinds)
+
+    def place(self, constants: Constants) -> list[int]:
+        """Return the addresses of the host's copies."""
+        return constants.addresses()
+
+    def load(self, program: Program, bases: Bases, targets: Sequence[tuple[int, int]] = ()) -> CpuProgram:
+        """Return the program with the addresses of its kernels."""
+        return CpuProgram(program, bases, self._infos, targets, self._kernels.addresses)
+
+    def fetch(self, constants: Constants, names: Sequence[str]) -> None:
+        """Do nothing: the host's copies are the device's."""
+
+    def store(self, constants: Constants, names: Sequence[str]) -> None:
+        """Do nothing: the host's copies are the device's."""
+
+    def synchronize(self) -> None:
+        """Do nothing: calls return when they are done."""

@@ -349,8 +349,12 @@ def test_wrong_machine_code(kit: Any, objects: dict[str, bytes]) -> None:
         Executable(plan, {}, {})
     with pytest.raises(ArtifactError, match="object 'add' defines no function 'add'"):
         Executable(plan, {"add": objects["take"]}, {})
-    with pytest.raises(InvalidOptionError, match="no device for target 'cuda:sm_90a'"):
-        Executable(plan, objects, {}, target="cuda")
+    with pytest.raises(InvalidOptionError, match="code for target 'cpu:x86-64-v3' does not run on device 'sim'"):
+        Executable(plan, objects, {}, target="cpu:x86-64-v3", device="sim")
+    with pytest.raises(InvalidOptionError, match="code for target 'cuda:sm_90a' does not run on device 'cpu'"):
+        Executable(plan, objects, {}, target="cuda", device="cpu")
+    with pytest.raises(InvalidOptionError, match="unknown device 'tpu'"):
+        Executable(plan, objects, {}, target="cuda", device="tpu")
 
 
 def test_reports(chain: Executable, kit: Any) -> None:

@@ -1,0 +1,147 @@
+"""Programs on the CPU: a table of calls for one set of sizes, and the inner loop of every call."""
+
+import ctypes
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stepwell.runtime.binding import Bases, BoundProgram, ProgramBinder
+from stepwell.runtime.devices.device import PLAIN, CallMode, Tensor
+from stepwell.runtime.devices.failures import failure
+from stepwell.runtime.frames import FramePool
+from stepwell.runtime.launcher import argument_position, launcher, row
+from stepwell.runtime.memory import address_of, aligned_empty
+from stepwell.runtime.plan import KernelInfo, Program
+from stepwell.runtime.report import Sample
+from stepwell.runtime.tensors import Array
+from stepwell.runtime.threads import max_threads_function
+
+
+@dataclass(frozen=True)
+class BoundTable(BoundProgram):
+    """A program for one set of argument shapes.
+
+    Attributes:
+        workspace_per_thread: bytes of scratch memory that the hungriest launch needs for each thread.
+        table: the launcher's rows, with offsets where addresses will be.
+        patches: indices into the table of what an address must be added to.
+        patch_bases: number of the base whose address it is, for each of them.
+        launches: (number, first word, last word exclusive) of the launches that have something to write.
+    """
+
+    workspace_per_thread: int
+    table: NDArray[np.int64]
+    patches: NDArray[np.int64]
+    patch_bases: NDArray[np.int64]
+    launches: tuple[tuple[int, int, int], ...]
+
+
+class CpuProgram:
+    """A program that runs again and again, from several threads at once if need be.
+
+    Args:
+        program: what to run.
+        bases: where the buffers are.
+        infos: what is known of the kernels.
+        targets: (result, argument) numbers of the own tensors that it changes.
+        addresses: address of each kernel.
+    """
+
+    def __init__(
+        self,
+        program: Program,
+        bases: Bases,
+        infos: Mapping[str, KernelInfo],
+        targets: Sequence[tuple[int, int]],
+        addresses: Mapping[str, int],
+    ) -> None:
+        self._binder = ProgramBinder(program, bases, infos, targets)
+        self._addresses = addresses
+        self._checked = self._binder.checked
+        self._frames = FramePool(len(self._checked))
+        self._max_threads = max_threads_function()
+        self._launch = launcher()
+        self._prepared: list[Array] = []
+
+    def bind(self, sizes: Mapping[str, int]) -> BoundTable:
+        """Return the program for these sizes."""
+        table: list[int] = []
+        patches: list[tuple[int, int]] = []
+        launches: list[tuple[int, int, int]] = []
+        workspace = 0
+        for number, launch in self._binder.launches(sizes):
+            start = len(table)
+            places = self._binder.arguments(number, launch, sizes)
+            table += row(self._addresses[launch.kernel], [place.offset for place in places])
+            patches += [
+                (start + argument_position(position), place.base)
+                for position, place in enumerate(places)
+                if place.base != Bases.FIXED
+            ]
+            launches.append((number, start, len(table)))
+            workspace = max(workspace, self._binder.infos[launch.kernel].workspace_per_thread)
+        return BoundTable(
+            **vars(self._binder.bind(sizes)),
+            workspace_per_thread=workspace,
+            table=np.array(table, np.int64),
+            patches=np.array([position for position, _ in patches], np.int64),
+            patch_bases=np.array([base for _, base in patches], np.int64),
+            launches=tuple(launches),
+        )
+
+    def prepare(self, bound: BoundTable) -> list[int]:
+        """Run a program that takes nothing; return the addresses of its results."""
+        self._prepared = [aligned_empty(place.size) for place in bound.results]
+        addresses = [address_of(block) for block in self._prepared]
+        self._run(bound, addresses, PLAIN)
+        return addresses
+
+    def call(self, bound: BoundTable, arguments: Sequence[Tensor], results: Sequence[Tensor], mode: CallMode) -> None:
+        """Run the program on tensors; raises RuntimeFailure where a kernel found an error."""
+        addresses: list[int] = []
+        packed: list[Array] = []
+        for kind, value in arguments:
+            if kind.is_contiguous(value):
+                addresses.append(kind.address(value))
+            else:
+                packed.append(np.ascontiguousarray(kind.view(value, kind.to_dtype(kind.dtype(value)))))
+                addresses.append(address_of(packed[-1]))
+        addresses += [kind.address(value) for kind, value in results]
+        # The launches read the packed copies, which live until this returns.
+        self._run(bound, addresses, mode)
+
+    def _run(self, bound: BoundTable, addresses: Sequence[int], mode: CallMode) -> None:
+        """Run on arguments and results at these addresses."""
+        per_thread = bound.workspace_per_thread
+        frame = self._frames.take(bound.arena_bytes, per_thread * self._max_threads() if per_thread else 0)
+        try:
+            bases = np.array((0, frame.arena, frame.workspace, frame.status, *addresses), np.int64)
+            if self._checked:
+                frame.clear_status()
+            self._call_kernels(bound, bases, mode.samples)
+            if self._checked and (failures := frame.failures()):
+                raise failure(self._binder.program, self._binder.infos, self._checked, failures)
+            for copy in bound.copies:
+                target, source = copy.target, copy.source
+                ctypes.memmove(
+                    int(bases[target.base]) + target.offset, int(bases[source.base]) + source.offset, copy.size
+                )
+        finally:
+            self._frames.give_back(frame)
+
+    def _call_kernels(self, bound: BoundTable, bases: NDArray[np.int64], samples: list[Sample] | None) -> None:
+        if not bound.launches:
+            return
+        table = bound.table.copy()
+        table[bound.patches] += bases[bound.patch_bases]
+        start = address_of(table)
+        if samples is None:
+            self._launch(start, start + table.nbytes)
+            return
+        for number, first, last in bound.launches:
+            began = time.perf_counter()
+            self._launch(start + first * table.itemsize, start + last * table.itemsize)
+            samples.append(Sample(number, time.perf_counter() - began))

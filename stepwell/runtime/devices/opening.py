@@ -1,0 +1,49 @@
+"""Which device runs the code of a target."""
+
+from collections.abc import Mapping
+
+from stepwell.runtime.devices.device import Device
+from stepwell.runtime.plan import Plan
+from stepwell.support.errors import InvalidOptionError
+from stepwell.support.target import Target
+
+DEVICES = {"cpu": ("cpu",), "cuda": ("cuda", "sim")}
+"""The devices that run code of each kind of target, the usual one first."""
+
+
+def choose_device(target: Target, device: str | None) -> str:
+    """Return the name of the device to use; raises InvalidOptionError for one that cannot run such code."""
+    known = DEVICES[target.kind]
+    if device is None:
+        return known[0]
+    if device not in known:
+        if not any(device in names for names in DEVICES.values()):
+            raise InvalidOptionError(f"unknown device '{device}'", fix="use cpu, cuda or sim")
+        raise InvalidOptionError(
+            f"code for target '{target}' does not run on device '{device}'",
+            fix=f"use device={' or '.join(map(repr, known))}, or compile for another target",
+        )
+    return device
+
+
+def open_device(plan: Plan, kernels: Mapping[str, bytes], target: Target, device: str | None) -> Device:
+    """Return a device with the code of a program.
+
+    Raises:
+        InvalidOptionError: the device does not run code of this target.
+        ArtifactError: the code is damaged, or does not run on this machine.
+        DeviceError: there is no such device, or it cannot be used.
+    """
+    match choose_device(target, device):
+        case "cpu":
+            from stepwell.runtime.devices.cpu import CpuDevice
+
+            return CpuDevice(kernels, plan.kernels, target)
+        case "sim":
+            from stepwell.runtime.devices.sim import SimDevice
+
+            return SimDevice(kernels, plan.kernels, target)
+        case _:
+            from stepwell.runtime.devices.cuda import CudaDevice
+
+            return CudaDevice(kernels, plan.kernels, target)
