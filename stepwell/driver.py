@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 from stepwell.backends.compilation import KernelCompiler, KernelJob
 from stepwell.backends.inspection import ProgramInspector, StageRecorder, requested_dumps, write_dumps
+from stepwell.backends.nvidia.ptxas import require_ptxas
 from stepwell.backends.plan_translation import kernel_modules, translate
 from stepwell.frontends.programs import mark_arguments, read_program, signature_of
 from stepwell.passes.pipelines import Nested, Pipeline
 from stepwell.runtime.artifact import load
 from stepwell.runtime.cache import DiskCache
+from stepwell.runtime.devices.opening import choose_device
 from stepwell.runtime.executable import Executable
 from stepwell.support.bindings import ir
 from stepwell.support.errors import InvalidOptionError
@@ -48,7 +50,8 @@ def lower(
     Args:
         program: an ExportedProgram, an ``nn.Module`` with ``example_inputs``, a Module (left as it is), or a path to a
             ``.pt2`` or ``.mlir`` file.
-        target: what code would be made for: "cpu" (this machine), "cpu:x86-64-v3", "cpu:x86-64-v4".
+        target: what code would be made for: "cpu" (this machine), "cpu:x86-64-v3", "cpu:x86-64-v4", "cuda:sm_80",
+            "cuda:sm_90", "cuda:sm_90a", "cuda:sm_100"; "cuda" is "cuda:sm_90a".
         pipeline: a Pipeline, or the name of one; "default" where it is None.
         options: of a named pipeline.
         to: "graph", "linalg", "kernels", "scheduled" or "target".
@@ -63,7 +66,7 @@ def lower(
         stage = Stage.from_label(to)
     except KeyError as error:
         raise InvalidOptionError(error.args[0]) from None
-    road = _road(pipeline, _cpu_target(target), options).stop_after(stage)
+    road = _road(pipeline, Target.parse(target), options).stop_after(stage)
     module = _read(program, example_inputs)
     _check_start(module, stage)
     _beyond(road, module.stage).run(module)
@@ -86,7 +89,7 @@ def compile(
     Args:
         program: as for ``lower``.
         target: as for ``lower``.
-        device: what it will run on; "cpu", or None for the target's.
+        device: what it will run on: "cpu", "cuda", "sim" (a simulated GPU), or None for the target's own.
         pipeline: as for ``lower``.  What it does to kernels is done in worker processes.
         options: of a named pipeline.
         check: "each-pass" to run the program before and after every pass and name the first that changes its results.
@@ -95,11 +98,15 @@ def compile(
 
     Raises:
         InvalidOptionError: a target, device, pipeline or option is unknown.
+        MissingDependencyError: code for a GPU needs a ptxas, and there is none.
         ImportProgramError: the program cannot be imported.
         PassFailure: a pass refused it, or, with ``check``, changed its results.
         CompileError: code generation failed.
     """
-    chosen = _cpu_target(target, device)
+    chosen = Target.parse(target)
+    if choose_device(chosen, device) == "cuda":
+        # The simulated device runs PTX; a GPU needs what ptxas makes of it.
+        require_ptxas()
     dumps = requested_dumps()
     head, kernel_pipeline = _split(_road(pipeline, chosen, options), chosen)
     module = _read(program, example_inputs)
@@ -117,21 +124,12 @@ def compile(
     )
     compiled = compiler.compile(_jobs(module), progress=progress)
     objects = {name: kernel.object for name, kernel in compiled.items()}
-    inspector = ProgramInspector(recorder.bytecode, kernel_pipeline, objects)
+    inspector = ProgramInspector(recorder.bytecode, kernel_pipeline, objects, chosen)
     if dumps:
         write_dumps(inspector, dumps)
     assert module.signature is not None
     plan = translate(module.operation, {name: kernel.info for name, kernel in compiled.items()}, module.signature)
-    return Executable(plan, objects, module.parameters, target=chosen, inspector=inspector)
-
-
-def _cpu_target(target: str, device: str | None = None) -> Target:
-    chosen = Target.parse(target)
-    if chosen.kind != "cpu":
-        raise InvalidOptionError(f"there is no code generator for target '{chosen}' yet", fix="use target='cpu'")
-    if device not in (None, "cpu"):
-        raise InvalidOptionError(f"code for target '{chosen}' does not run on device '{device}'", fix="device='cpu'")
-    return chosen
+    return Executable(plan, objects, module.parameters, target=chosen, device=device, inspector=inspector)
 
 
 def _road(pipeline: str | Pipeline | None, target: Target, options: Mapping[str, Any] | None) -> Pipeline:
@@ -175,7 +173,7 @@ def _split(road: Pipeline, target: Target) -> tuple[Pipeline, Pipeline]:
     last = road.steps[-1] if road.steps else None
     if isinstance(last, Nested) and last.anchor == "builtin.module":
         return Pipeline(*road.steps[:-1], anchor=road.anchor), Pipeline(*last.steps)
-    return road, Pipeline.named("cpu-kernel", target=str(target))
+    return road, Pipeline.named(f"{target.kind}-kernel", target=str(target))
 
 
 def _check_start(module: Module, last: Stage) -> None:

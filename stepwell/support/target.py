@@ -115,6 +115,11 @@ class Target:
         return f"{self.kind}:{self.arch}"
 
     @property
+    def buffer_alignment(self) -> int:
+        """Bytes that tensors which we place in memory lie at multiples of."""
+        return 256 if self.kind == "cuda" else 64
+
+    @property
     def vector_bits(self) -> int:
         """Width of a vector register of a CPU target, in bits."""
         return _CPU_VECTOR_BITS[self.arch]

@@ -12,10 +12,10 @@ copied at the end.  Views have the place of what they view.  Run again, it plans
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from stepwell.passes.base import Pass, register_pass
+from stepwell.passes.base import Pass, option, register_pass
 from stepwell.passes.transforms.kernel_interface import HOST_FUNCTIONS
 from stepwell.passes.transforms.planning.lifetimes import Buffer, lifetimes_of
-from stepwell.passes.transforms.planning.packing import pack
+from stepwell.passes.transforms.planning.packing import ALIGNMENT, pack
 from stepwell.support.bindings import ir
 from stepwell.support.stages import Stage
 from stepwell.support.symbolic import Expr
@@ -34,19 +34,21 @@ class PlanBuffersPass(Pass):
     stage: ClassVar[Stage | None] = Stage.KERNELS
     gives: ClassVar[Stage | None] = Stage.KERNELS
 
+    alignment: int = option(ALIGNMENT, help="bytes that places in the arena are multiples of")
+
     def apply(self, op: "ir.Operation") -> None:
         """Plan every function of the host."""
         for child in op.regions[0].blocks[0].operations:
             operation = child.operation
             if operation.name == "func.func" and operation.attributes["sym_name"].value in HOST_FUNCTIONS:
-                plan_function(operation)
+                plan_function(operation, self.alignment)
 
 
-def plan_function(function: Any) -> None:
+def plan_function(function: Any, alignment: int = ALIGNMENT) -> None:
     """Place the outputs of the launches of one function."""
     found = lifetimes_of(function)
     packed = [buffer for buffer in found.buffers.values() if buffer.result is None]
-    offsets, total = pack([buffer.tenant for buffer in packed])
+    offsets, total = pack([buffer.tenant for buffer in packed], alignment)
     places = dict(zip((buffer.value for buffer in packed), offsets, strict=True))
     with function.context:
         for launch in found.launches:

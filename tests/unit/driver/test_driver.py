@@ -99,7 +99,8 @@ def test_dumps_are_numbered_files(path: Path, tmp_path: Path, monkeypatch: pytes
 @pytest.mark.parametrize(
     ("options", "text"),
     [
-        ({"target": "cuda"}, "no code generator for target 'cuda"),
+        ({"target": "cuda:sm_75"}, "unknown architecture 'sm_75'"),
+        ({"target": "cuda", "device": "cpu"}, "does not run on device 'cpu'"),
         ({"device": "cuda"}, "does not run on device 'cuda'"),
         ({"pipeline": "defualt"}, "no pipeline is named 'defualt'"),
         ({"check": "each"}, "unknown check 'each'"),

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 from stepwell.passes.base import option
 from stepwell.passes.pipelines.catalogue import NamedPipeline, register_pipeline
 from stepwell.passes.pipelines.named.zero import kernel_steps
+from stepwell.support.target import Target
 
 if TYPE_CHECKING:
     from stepwell.passes.pipelines.steps import Step
@@ -26,6 +27,7 @@ class DefaultPipeline(NamedPipeline):
 
     def steps(self) -> "Sequence[str | Step]":
         """Return the steps."""
+        is_cpu = Target.parse(self.target).kind == "cpu"
         return [
             "verify-graph",
             # Constants first, so that simplifications see them; merging last, when ops are in their final spelling.
@@ -35,8 +37,9 @@ class DefaultPipeline(NamedPipeline):
             "verify-linalg",
             # A reshape ends a kernel, so what can be computed before it is.
             "linalg-sink-reshapes",
-            # Before fusion, which keeps what depends on constants alone apart, and so sends it to prepare.
-            f"func.func(pack-constants{{target={self.target}}})",
+            # Before fusion, which keeps what depends on constants alone apart, and so sends it to prepare.  A GPU's
+            # kernels lay out what they read in shared memory, and need no other weights.
+            *((f"func.func(pack-constants{{target={self.target}}})",) if is_cpu else ()),
             "linalg-fuse",
             *kernel_steps(self.target, self.contract, self.keep_roundings),
         ]

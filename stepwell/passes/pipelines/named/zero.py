@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from stepwell.passes.base import option
 from stepwell.passes.pipelines.catalogue import NamedPipeline, register_pipeline
+from stepwell.support.target import Target
 
 if TYPE_CHECKING:
     from stepwell.passes.pipelines.steps import Step
@@ -38,11 +39,12 @@ class ZeroPipeline(NamedPipeline):
 
 def kernel_steps(target: str, contract: bool, keep_roundings: bool) -> "Sequence[str | Step]":
     """Return what follows fusion: forming kernels, planning memory, and the road of each kernel."""
+    machine = Target.parse(target)
     options = f"target={target} contract={str(contract).lower()} keep-roundings={str(keep_roundings).lower()}"
     return [
         "form-kernels",
-        "plan-buffers",
+        f"plan-buffers{{alignment={machine.buffer_alignment}}}",
         "verify-kernels",
         # The driver takes this last part to the workers, kernel by kernel.
-        f"builtin.module(cpu-kernel{{{options}}})",
+        f"builtin.module({machine.kind}-kernel{{{options}}})",
     ]

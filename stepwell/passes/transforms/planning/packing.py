@@ -6,12 +6,13 @@ tenants; the slots lie behind the packed part.
 
 from bisect import insort
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from heapq import heappop, heappush
 
 from stepwell.support.symbolic import Expr
 
 ALIGNMENT = 64
+"""Bytes between places, at least: a cache line of a CPU."""
 # Above this many tensors the quadratic method is not tried.
 SEARCH_LIMIT = 1000
 # Different sizes that may share a slot where none is provably the largest.
@@ -38,23 +39,24 @@ class Tenant:
         return self.start <= other.end and other.start <= self.end
 
 
-def aligned(size: Expr) -> Expr:
-    """Return ``size`` rounded up to the alignment."""
-    return (size + (ALIGNMENT - 1)) // ALIGNMENT * ALIGNMENT
+def aligned(size: Expr, alignment: int = ALIGNMENT) -> Expr:
+    """Return ``size`` rounded up to a multiple of ``alignment``."""
+    return (size + (alignment - 1)) // alignment * alignment
 
 
-def pack(tenants: Sequence[Tenant]) -> tuple[list[Expr], Expr]:
-    """Return the offset of each tenant, and the size of the block."""
+def pack(tenants: Sequence[Tenant], alignment: int = ALIGNMENT) -> tuple[list[Expr], Expr]:
+    """Return the offset of each tenant, a multiple of ``alignment``, and the size of the block."""
     offsets: list[Expr] = [ZERO] * len(tenants)
     fixed = [number for number, tenant in enumerate(tenants) if tenant.size.is_constant]
-    places, total = pack_fixed([tenants[number] for number in fixed])
+    wide = [replace(tenants[number], size=aligned(tenants[number].size, alignment)) for number in fixed]
+    places, total = pack_fixed(wide)
     for number, place in zip(fixed, places, strict=True):
         offsets[number] = Expr.const(place)
     symbolic = [number for number, tenant in enumerate(tenants) if not tenant.size.is_constant]
     slots, sizes = _assign_slots([tenants[number] for number in symbolic])
     starts = [Expr.const(total)]
     for size in sizes:
-        starts.append(starts[-1] + aligned(size))
+        starts.append(starts[-1] + aligned(size, alignment))
     for number, slot in zip(symbolic, slots, strict=True):
         offsets[number] = starts[slot]
     return offsets, starts[-1]
