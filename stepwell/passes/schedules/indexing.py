@@ -5,6 +5,7 @@ ranges are kept in a ``Ranges``.  Sizes are never negative, and no code runs for
 facts proven here hold wherever they are used.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from stepwell.support.symbolic import Atom, Expr
@@ -112,6 +113,12 @@ class Ranges:
         bounds = self.bounds.get(name)
         return bounds is not None and bounds[0].is_constant and bounds[0].constant >= 0
 
+    def cover(self, indices: Sequence[Expr], shape: Sequence[Expr]) -> bool:
+        """Tell whether loops over the variables of ``indices`` meet every element of a tensor of ``shape``."""
+        names = [str(index) for index, size in zip(indices, shape, strict=True) if size != ONE]
+        wanted = [(ZERO, size) for size in shape if size != ONE]
+        return len(set(names)) == len(names) and [self.bounds.get(name) for name in names] == wanted
+
     def divide(self, a: Expr, b: Expr) -> tuple[Expr, Expr]:
         """Return quotient and remainder of ``a`` by the positive ``b``, rounded down, as simple as can be proven."""
         if b == ONE:
@@ -162,6 +169,11 @@ def product(sizes: tuple[Expr, ...] | list[Expr]) -> Expr:
     for size in sizes:
         total = total * size
     return total
+
+
+def ceil_div(a: Expr, b: int) -> Expr:
+    """Return ``a / b``, rounded up."""
+    return (a + (b - 1)) // b
 
 
 def row_major_strides(shape: tuple[Expr, ...]) -> tuple[Expr, ...]:

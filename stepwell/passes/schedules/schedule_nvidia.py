@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from stepwell.passes.base import Pass, option, register_pass
+from stepwell.passes.schedules.nvidia.fallback import FallbackRule
+from stepwell.passes.schedules.nvidia.gemm.rule import GemmRule
 from stepwell.passes.schedules.nvidia.pointwise import PointwiseRule
 from stepwell.passes.schedules.rule import Rule
 from stepwell.passes.schedules.selection import schedule_kernels
@@ -16,7 +18,7 @@ from stepwell.support.bindings import ir
 from stepwell.support.stages import Stage
 from stepwell.support.target import Target
 
-RULES: tuple[Rule, ...] = (PointwiseRule(),)
+RULES: tuple[Rule, ...] = (GemmRule(), PointwiseRule(), FallbackRule())
 """Asked in order; the last takes what no other does."""
 
 

@@ -221,17 +221,19 @@ def _split(kernel: Kernel, ranges: Ranges, op: Any, indices: Indices) -> Indices
     return tuple(picked)
 
 
-def apply_map(affine_map: Any, dims: tuple[Expr, ...], ranges: Ranges) -> Indices:
-    """Return the results of an affine map at ``dims``."""
-    return tuple(_affine(result, dims, ranges) for result in affine_map.results)
+def apply_map(affine_map: Any, dims: Indices, ranges: Ranges, symbols: Indices = ()) -> Indices:
+    """Return the results of an affine map at ``dims`` and ``symbols``."""
+    return tuple(_affine(result, dims, ranges, symbols) for result in affine_map.results)
 
 
-def _affine(expr: Any, dims: tuple[Expr, ...], ranges: Ranges) -> Expr:
+def _affine(expr: Any, dims: Indices, ranges: Ranges, symbols: Indices) -> Expr:
     if isinstance(expr, ir.AffineDimExpr):
         return dims[int(expr.position)]
+    if isinstance(expr, ir.AffineSymbolExpr):
+        return symbols[int(expr.position)]
     if isinstance(expr, ir.AffineConstantExpr):
         return Expr.const(expr.value)
-    left, right = _affine(expr.lhs, dims, ranges), _affine(expr.rhs, dims, ranges)
+    left, right = (_affine(side, dims, ranges, symbols) for side in (expr.lhs, expr.rhs))
     if isinstance(expr, ir.AffineAddExpr):
         return left + right
     if isinstance(expr, ir.AffineMulExpr):

@@ -7,7 +7,7 @@ where what depends on the column alone is not read again, or to further columns.
 
 from dataclasses import dataclass
 
-from stepwell.passes.schedules.indexing import ONE, product
+from stepwell.passes.schedules.indexing import ONE, ceil_div, product
 from stepwell.passes.schedules.nest import Nest, known_extent
 from stepwell.passes.schedules.nvidia.grid import WARP
 from stepwell.passes.schedules.nvidia.machine import BLOCK_THREADS
@@ -87,11 +87,6 @@ class Space:
         return ceil_div(self.rows, tile.rows), ceil_div(self.columns, tile.columns)
 
 
-def ceil_div(a: Expr, b: int) -> Expr:
-    """Return ``a / b``, rounded up."""
-    return (a + (b - 1)) // b
-
-
 def choose_space(nest: Nest, lanes: int) -> Space:
     """Make columns of the innermost loop, or of all loops where rows are so short that threads would be idle."""
     *outer, inner = nest.extents or (ONE,)
@@ -116,7 +111,7 @@ def choose_tile(target: Target, space: Space, lanes: int, cost: int, registers: 
     rows, columns = known_extent(space.rows), known_extent(space.columns)
     vectors = max(-(-columns // lanes), 1)
     across = _threads_across(vectors)
-    wanted = _block_threads(target, rows * vectors)
+    wanted = _block_threads(target, space, rows * vectors)
     across = min(across, wanted)
     # A whole number of warps, also where a row takes no power of two.
     down = max(1, wanted // across)
@@ -128,8 +123,10 @@ def choose_tile(target: Target, space: Space, lanes: int, cost: int, registers: 
     return Tile(across, down, lanes, across=points)
 
 
-def _block_threads(target: Target, vectors: int) -> int:
+def _block_threads(target: Target, space: Space, vectors: int) -> int:
     """Return fewer threads per block where there is not enough work for a full block on every multiprocessor."""
+    if not (space.rows * space.columns).is_constant:
+        return BLOCK_THREADS
     if vectors <= WARP:
         return WARP
     threads = BLOCK_THREADS
