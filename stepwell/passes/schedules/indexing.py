@@ -159,8 +159,10 @@ def coefficient(expr: Expr, name: str) -> Expr | None:
 
 
 def ceil_div(a: Expr, b: int | Expr) -> Expr:
-    """Return ``a / b`` rounded up."""
-    return -((-a) // b)
+    """Return ``a / b`` rounded up, for a positive ``b``."""
+    whole = a // b
+    # Sums stay natural numbers, whose division is cheaper than that of -a.
+    return whole if whole * b == a else (a + b - 1) // b
 
 
 def product(sizes: tuple[Expr, ...] | list[Expr]) -> Expr:
@@ -169,11 +171,6 @@ def product(sizes: tuple[Expr, ...] | list[Expr]) -> Expr:
     for size in sizes:
         total = total * size
     return total
-
-
-def ceil_div(a: Expr, b: int) -> Expr:
-    """Return ``a / b``, rounded up."""
-    return (a + (b - 1)) // b
 
 
 def row_major_strides(shape: tuple[Expr, ...]) -> tuple[Expr, ...]:

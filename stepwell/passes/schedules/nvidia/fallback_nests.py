@@ -143,10 +143,8 @@ def _levels(op: Any, size_of: Callable[[Any], Expr]) -> list[Level] | None:
         rank = len(op.operands) // 3
         lower, upper, step = (list(op.operands)[i * rank : (i + 1) * rank] for i in range(3))
         arguments = list(op.regions[0].blocks[0].arguments)
-        return [
-            _level(variable, *bounds, True, size_of)
-            for variable, *bounds in zip(arguments, lower, upper, step, strict=True)
-        ]
+        bounds = zip(arguments, lower, upper, step, strict=True)
+        return [_level(variable, first, end, stride, True, size_of) for variable, first, end, stride in bounds]
     return None
 
 

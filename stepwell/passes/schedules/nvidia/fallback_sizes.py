@@ -56,9 +56,9 @@ class Sizes:
         affine = ir.AffineMapAttr(op.attributes["map"]).value
         operands = tuple(self.expr(operand) for operand in op.operands)
         results = apply_map(affine, operands[: affine.n_dims], Ranges(), operands[affine.n_dims :])
-        return {"affine.apply": lambda *only: only[0], "affine.min": Expr.min, "affine.max": Expr.max}[op.name](
-            *results
-        )
+        if op.name == "affine.apply":
+            return results[0]
+        return Expr.min(*results) if op.name == "affine.min" else Expr.max(*results)
 
     def _dim(self, op: Any) -> Expr:
         return self._shape(op.operands[0])[self.expr(op.operands[1]).constant]
@@ -67,8 +67,10 @@ class Sizes:
         static = list(buffer.type.shape)
         if DYNAMIC not in static:
             return tuple(map(Expr.const, static))
-        op = None if isinstance(buffer.owner, ir.Block) else buffer.owner.operation
-        match op.name if op is not None else "":
+        if isinstance(buffer.owner, ir.Block):
+            raise Refusal("the size of a buffer is not known before the launch")
+        op: Any = buffer.owner.operation
+        match op.name:
             case "memref.alloc":
                 sizes = list(op.operands)
             case "memref.view":
