@@ -290,8 +290,11 @@ def check_fused(kernel: Kernel, attention: Attention) -> None:
         elements = {str(operand.type.element_type) for operand in list(op.operands)[:2]}
         if len(elements) != 1 or not elements <= {"f16", "bf16"}:
             raise Refusal(f"the operands of the {name} are no float16 or bfloat16 tensors")
-    queries, values = attention.scores.operands[0], attention.output.operands[1]
-    for width in (kernel.shape(queries)[-1], kernel.shape(values)[-1]):
+    read = indexing_maps(attention.scores)[0]
+    if read.results[-1] != ir.AffineDimExpr.get(read.n_dims - 1):
+        raise Refusal("the queries are transposed")
+    for tensor in (attention.scores.operands[0], attention.output.results[0]):
+        width = kernel.shape(tensor)[-1]
         if not width.is_constant or width.constant % 8 or not 0 < width.constant <= MOST_WIDTH:
             raise Refusal(f"a head is {width} wide: known multiples of 8 up to {MOST_WIDTH} are taken")
     if attention.weights != attention.output.operands[0]:

@@ -91,8 +91,10 @@ def accesses(kernel: Kernel, ranges: Ranges, value: Any, indices: Indices, until
                     raise Refusal("an operand is itself the result of a reduction")
                 known = tuple(dim for dim in dims if dim is not None)
                 regular = regular and not any(inner.name in _IRREGULAR for inner in op.regions[0].blocks[0].operations)
-                for operand, affine_map in generic_inputs(op):
-                    visit(operand, apply_map(affine_map, known, ranges), guarded, True)
+                moved = moved_operand(op)
+                for number, (operand, affine_map) in enumerate(generic_inputs(op)):
+                    if moved in (None, number):
+                        visit(operand, apply_map(affine_map, known, ranges), guarded, computed or moved is None)
             case Fill():
                 pass
 
@@ -104,6 +106,16 @@ def accesses(kernel: Kernel, ranges: Ranges, value: Any, indices: Indices, until
 
     visit(value, indices, False, False)
     return Accesses(tuple(found), regular)
+
+
+def moved_operand(op: Any) -> int | None:
+    """Return the number of the operand whose elements a linalg.generic passes on as they are; None if it computes."""
+    (*body, end) = op.regions[0].blocks[0].operations
+    owner = end.operands[0].owner
+    if body or len(op.results) != 1 or not isinstance(owner, ir.Block):
+        return None
+    number = int(ir.BlockArgument(end.operands[0]).arg_number)
+    return number if number < len(op.operands) - 1 else None
 
 
 def generic_inputs(op: Any) -> Iterator[tuple[Any, Any]]:

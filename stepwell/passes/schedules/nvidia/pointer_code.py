@@ -61,6 +61,12 @@ class PointerCode:
         pointer = self.code.op("memref.extract_aligned_pointer_as_index", (buffer.memref,), self.code.index_type)
         return self.code.op("arith.index_cast", (pointer,), self.i64)
 
+    def offset(self, address: Any, distance: Expr) -> Any:
+        """Return the address ``distance`` bytes behind ``address``."""
+        if distance.is_constant:
+            return self.arith("addi", address, self.number(distance.constant, self.i64))
+        return self.arith("addi", address, self.code.op("arith.index_cast", (self.code.index(distance),), self.i64))
+
     def pointer(self, address: Any) -> Any:
         """Return an address in shared memory as a pointer."""
         return self.code.op("llvm.inttoptr", (address,), self._shared)

@@ -8,13 +8,12 @@ worked on as pairs where memory allows.
 from typing import Any
 
 from stepwell.passes.schedules.abi import OpenKernel
-from stepwell.passes.schedules.contraction import Contraction, variable
-from stepwell.passes.schedules.contraction_accesses import accesses, follow
+from stepwell.passes.schedules.contraction import Contraction
 from stepwell.passes.schedules.contraction_results import Results
 from stepwell.passes.schedules.elements import Elements
-from stepwell.passes.schedules.indexing import LANE, ZERO, Ranges, linearise
-from stepwell.passes.schedules.kernel import Kernel
+from stepwell.passes.schedules.indexing import LANE, ZERO
 from stepwell.passes.schedules.nvidia.hopper.parameters import WARPGROUP, HopperParameters
+from stepwell.passes.schedules.nvidia.pairs import column_pairs
 from stepwell.support.bindings import ir
 from stepwell.support.symbolic import Expr
 
@@ -28,7 +27,7 @@ class Epilogue:
         self.code, self.contraction, self.parameters = opened.code, contraction, parameters
         self.results = Results(opened, Elements(opened), contraction)
         self.rows, self.columns = (contraction.count(dims) for dims in (contraction.rows, contraction.columns))
-        self.lanes = _PAIR if pairs_fit(opened.kernel, contraction) else 1
+        self.lanes = _PAIR if column_pairs(opened.kernel, contraction) else 1
 
     def write(self, sums: list[Any], loops: dict[int, Expr], row: Expr, column: Expr, thread: Expr) -> None:
         """Write the results of a warpgroup's 64 rows from ``row`` on and a tile's columns from ``column`` on.
@@ -91,41 +90,3 @@ class Epilogue:
             return ()
 
         code.branch(condition, there, lambda: (), [])
-
-
-def pairs_fit(kernel: Kernel, contraction: Contraction) -> bool:
-    """Tell whether columns 2 i and 2 i + 1 are neighbours at even places in all memory that the results touch.
-
-    They are accessed together then, without masks, and there is no pair of which only one exists.
-    """
-    ranges = Ranges()
-    for dim, extent in enumerate(contraction.extents):
-        ranges.limit(variable(dim), ZERO, extent)
-    loops = tuple(Expr.symbol(variable(dim)) for dim in range(len(contraction.extents)))
-    indices = contraction.output_indices(loops)
-    column = variable(contraction.columns[-1])
-    positions = []
-    for value, place, shape in zip(
-        kernel.results, follow(kernel, ranges, contraction.result, indices), kernel.result_shapes, strict=True
-    ):
-        positions.append(linearise(place, shape))
-        found = accesses(kernel, ranges, value, place, until=contraction.op)
-        if not found.regular or any(access.guarded for access in found.items):
-            return False
-        positions += [access.position for access in found.items]
-    if contraction.start is not None:
-        found = accesses(kernel, ranges, contraction.start, indices)
-        positions += [access.position for access in found.items]
-        if not found.regular:
-            return False
-    even = contraction.count(contraction.columns) % _PAIR == ZERO
-    return even and all(_is_even_line(position, column) for position in positions)
-
-
-def _is_even_line(position: Expr, column: str) -> bool:
-    """Tell whether a position is that of ``column`` plus an even number, or does not depend on the column."""
-    rest = position.substitute({column: ZERO})
-    step = position - rest
-    if step not in (ZERO, Expr.symbol(column)):
-        return False
-    return step == ZERO or all(factor % _PAIR == 0 for _, factor in rest.terms)
