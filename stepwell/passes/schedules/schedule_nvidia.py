@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from stepwell.passes.base import Pass, option, register_pass
+from stepwell.passes.schedules.nvidia.attention.rule import AttentionRule
 from stepwell.passes.schedules.nvidia.fallback import FallbackRule
 from stepwell.passes.schedules.nvidia.gemm.rule import GemmRule
 from stepwell.passes.schedules.nvidia.pointwise import PointwiseRule
@@ -18,7 +19,7 @@ from stepwell.support.bindings import ir
 from stepwell.support.stages import Stage
 from stepwell.support.target import Target
 
-RULES: tuple[Rule, ...] = (GemmRule(), PointwiseRule(), FallbackRule())
+RULES: tuple[Rule, ...] = (AttentionRule(), GemmRule(), PointwiseRule(), FallbackRule())
 """Asked in order; the last takes what no other does."""
 
 

@@ -40,6 +40,7 @@ class DefaultPipeline(NamedPipeline):
             # Before fusion, which keeps what depends on constants alone apart, and so sends it to prepare.  A GPU's
             # kernels lay out what they read in shared memory, and need no other weights.
             *((f"func.func(pack-constants{{target={self.target}}})",) if is_cpu else ()),
-            "linalg-fuse",
+            # A whole attention rounds where it can, not where its ops do.
+            "linalg-fuse" if is_cpu or self.keep_roundings else "linalg-fuse{attention=true}",
             *kernel_steps(self.target, self.contract, self.keep_roundings),
         ]
