@@ -13,6 +13,11 @@ from stepwell.passes.schedules.kernel import Kernel, Refusal, is_reduction
 from stepwell.passes.schedules.nvidia.machine import occupancy, waves
 from stepwell.passes.schedules.nvidia.pointwise_code import write_group
 from stepwell.passes.schedules.nvidia.pointwise_tiles import Space, Tile, choose_space, choose_tile
+from stepwell.passes.schedules.nvidia.transposition import (
+    Transposition,
+    find_transposition,
+    write_transposition,
+)
 from stepwell.passes.schedules.nvidia.wide_access import Wide, widest
 from stepwell.passes.schedules.result_nests import ResultNest, result_nests
 from stepwell.passes.schedules.rule import Rule, reachable
@@ -28,12 +33,14 @@ class Group:
         space: rows and columns of the loops.
         wide: the vectors along columns.
         tile: what a block covers.
+        transposition: what goes through shared memory, in tiles of its own; None where nothing does.
     """
 
     results: ResultNest
     space: Space
     wide: Wide
     tile: Tile
+    transposition: Transposition | None
 
 
 @dataclass(frozen=True)
@@ -85,12 +92,16 @@ def _choose_group(kernel: Kernel, target: Target, results: ResultNest) -> Group:
     ]
     registers = sum(-(-size * wide.lanes // 4) for size in sizes)
     work = nest.uses.cost * wide.lanes + len(sizes)
-    return Group(results, space, wide, choose_tile(target, space, wide.lanes, work, registers))
+    tile = choose_tile(target, space, wide.lanes, work, registers)
+    return Group(results, space, wide, tile, find_transposition(nest))
 
 
 def describe(group: Group, target: Target) -> str:
     """Return the reasons behind a group's parameters."""
     tile, space = group.tile, group.space
+    numbers = [number for number, _ in group.results.roots]
+    if group.transposition is not None:
+        return f"results {numbers}: {group.transposition.describe(group.results.nest)}"
     down, beside = space.blocks(tile)
     blocks = down * beside
     access = f"vectors of {tile.lanes} ({group.wide.reason})" if tile.lanes > 1 else f"scalars ({group.wide.reason})"
@@ -100,7 +111,7 @@ def describe(group: Group, target: Target) -> str:
     else:
         count = f"{blocks} blocks"
     return (
-        f"results {[number for number, _ in group.results.roots]}: {space.rows} rows of {space.columns}; {access}; "
+        f"results {numbers}: {space.rows} rows of {space.columns}; {access}; "
         f"{tile.across * tile.down} per thread; {tile.threads_down}x{tile.threads_across} threads; {count}"
     )
 
@@ -108,4 +119,7 @@ def describe(group: Group, target: Target) -> str:
 def write_groups(elements: Elements, groups: tuple[Group, ...]) -> None:
     """Write the launches of ``groups``, one after another."""
     for group in groups:
-        write_group(elements, group.results, group.space, group.wide, group.tile)
+        if group.transposition is not None:
+            write_transposition(elements, group.results, group.transposition)
+        else:
+            write_group(elements, group.results, group.space, group.wide, group.tile)
