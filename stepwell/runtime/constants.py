@@ -50,6 +50,11 @@ class Constants:
         """Names of all tensors, in argument order."""
         return list(self._arrays)
 
+    @property
+    def numbers(self) -> Mapping[str, int]:
+        """Argument number of each tensor."""
+        return self._numbers
+
     def array(self, name: str) -> Array:
         """Return the tensor called ``name``, not a copy."""
         return self._arrays[name]

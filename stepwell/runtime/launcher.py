@@ -6,6 +6,9 @@ A launch is a row of 64-bit words in a table; rows follow each other:
 
 ``s`` is even, which keeps the stack aligned.  A call from Python costs about a microsecond for each kernel, and takes
 the interpreter's lock again in between; this costs some nanoseconds.
+
+Functions of the CUDA driver are called in the same way.  They return an error code: with a mask of all ones the first
+that is not 0 ends the run, and takes the place of that row's ``s``.
 """
 
 import ctypes
@@ -27,6 +30,7 @@ ASSEMBLY = """
   push r14
   mov rbx, rdi              # row
   mov r12, rsi              # end of the table
+  mov r14, rdx              # which bits of a returned value are an error
 next:
   cmp rbx, r12
   jae done
@@ -47,9 +51,17 @@ go:
   mov r9, [rbx + 56]
   call [rbx]
   lea rsp, [rbp - 32]
+  and eax, r14d
+  jnz failed
   mov rbx, r13
   jmp next
+failed:
+  mov [rbx + 8], rax
+  mov rax, rbx
+  jmp out
 done:
+  xor eax, eax
+out:
   pop r14
   pop r13
   pop r12
@@ -59,16 +71,21 @@ done:
 """
 
 MACHINE_CODE = bytes.fromhex(
-    "554889e5534154415541564889fb4989f44c39e3733a488b4b084c8d6ccb404885c9740948ffc9ff74cb40ebf2488b7b10488b7318"
-    "488b5320488b4b284c8b43304c8b4b38ff13488d65e04c89ebebc1415e415d415c5b5dc3"
+    "554889e5534154415541564889fb4989f44989d64c39e37348488b4b084c8d6ccb404885c9740948ffc9ff74cb40ebf2488b7b10"
+    "488b7318488b5320488b4b284c8b43304c8b4b38ff13488d65e04421f075054c89ebebbc488943084889d8eb0231c0415e415d41"
+    "5c5b5dc3"
 )
 
 
 @cache
-def launcher() -> Callable[[int, int], None]:
-    """Return a function that runs the rows between two addresses.  It releases the interpreter's lock."""
-    prototype = ctypes.CFUNCTYPE(None, ctypes.c_int64, ctypes.c_int64)
-    function: Callable[[int, int], None] = prototype(executable_bytes(MACHINE_CODE))
+def launcher() -> Callable[[int, int, int], int]:
+    """Return a function that runs the rows between two addresses.  It releases the interpreter's lock.
+
+    Its third argument says which bits of what the functions return are an error; 0 for functions that return nothing.
+    It returns the address of the row that failed, or 0.
+    """
+    prototype = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_int64, ctypes.c_int64, ctypes.c_int64)
+    function: Callable[[int, int, int], int] = prototype(executable_bytes(MACHINE_CODE))
     return function
 
 

@@ -6,6 +6,10 @@ from dataclasses import dataclass, field
 from stepwell.runtime.plan import KernelInfo, Launch, Plan
 from stepwell.support.symbolic import Expr
 
+_TIME_HEADS = ("kernel", "time us", "MB", "GFLOP", "GB/s", "GFLOP/s", "schedule", "source")
+_COUNT_HEADS = ("kernel", "warp instructions", "MB", "MB read", "MB written", "MB shared", "schedule", "source")
+_READS, _WRITES = ("load",), ("store", "atomic", "reduce")
+
 
 @dataclass(frozen=True)
 class Sample:
@@ -58,8 +62,9 @@ class Report:
     sizes: Mapping[str, int]
 
     def __str__(self) -> str:
-        rows: list[tuple[str, ...]] = [("kernel", "time us", "MB", "GFLOP", "GB/s", "GFLOP/s", "schedule", "source")]
-        rows += [self._row(launch) for launch in self.launches]
+        counted = any(launch.counts for launch in self.launches)
+        rows: list[tuple[str, ...]] = [_COUNT_HEADS if counted else _TIME_HEADS]
+        rows += [self._counts(launch) if counted else self._row(launch) for launch in self.launches]
         widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
         return "\n".join(
             "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
@@ -74,6 +79,20 @@ class Report:
             self._amount(launch.flops, 1e9, "FLOP"),
             self._rate(launch.bytes, seconds),
             self._rate(launch.flops, seconds),
+            launch.schedule,
+            ", ".join(launch.source),
+        )
+
+    def _counts(self, launch: LaunchReport) -> tuple[str, ...]:
+        counts = launch.counts
+        return (
+            launch.kernel,
+            str(sum(count for name, count in counts.items() if name.endswith(" warps"))),
+            self._amount(launch.bytes, 1e6, "B"),
+            *(
+                f"{sum(counts.get(f'{space} {kind} bytes', 0) for kind in kinds) / 1e6:.3g}"
+                for space, kinds in (("global", _READS), ("global", _WRITES), ("shared", (*_READS, *_WRITES)))
+            ),
             launch.schedule,
             ", ".join(launch.source),
         )

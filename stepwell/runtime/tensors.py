@@ -45,6 +45,9 @@ class TensorKind(Protocol):
     def empty(self, shape: tuple[int, ...], dtype: DType) -> Any:
         """Return a new contiguous tensor with undefined elements."""
 
+    def pack(self, value: Any) -> Any:
+        """Return a contiguous copy of the same kind."""
+
     def assign(self, value: Any, source: Any, dtype: DType) -> None:
         """Give ``value`` the elements of ``source``, a contiguous tensor of the same kind."""
 
@@ -84,6 +87,10 @@ class NumpyKind:
     def empty(self, shape: tuple[int, ...], dtype: DType) -> Any:
         """Return ``np.empty``."""
         return np.empty(shape, dtype.numpy)
+
+    def pack(self, value: Any) -> Any:
+        """Return ``np.ascontiguousarray``."""
+        return np.ascontiguousarray(value)
 
     def assign(self, value: Any, source: Any, dtype: DType) -> None:
         """Copy."""
@@ -143,6 +150,10 @@ class TorchKind:
     def empty(self, shape: tuple[int, ...], dtype: DType) -> Any:
         """Return ``torch.empty``."""
         return self.torch.empty(shape, dtype=self._to_torch[dtype])
+
+    def pack(self, value: Any) -> Any:
+        """Return ``value.contiguous()``."""
+        return value.contiguous()
 
     def assign(self, value: Any, source: Any, dtype: DType) -> None:
         """Copy through numpy views."""

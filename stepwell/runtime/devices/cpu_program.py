@@ -139,9 +139,9 @@ class CpuProgram:
         table[bound.patches] += bases[bound.patch_bases]
         start = address_of(table)
         if samples is None:
-            self._launch(start, start + table.nbytes)
+            self._launch(start, start + table.nbytes, 0)
             return
         for number, first, last in bound.launches:
             began = time.perf_counter()
-            self._launch(start + first * table.itemsize, start + last * table.itemsize)
+            self._launch(start + first * table.itemsize, start + last * table.itemsize, 0)
             samples.append(Sample(number, time.perf_counter() - began))

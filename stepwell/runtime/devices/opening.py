@@ -12,12 +12,13 @@ DEVICES = {"cpu": ("cpu",), "cuda": ("cuda", "sim")}
 
 
 def choose_device(target: Target, device: str | None) -> str:
-    """Return the name of the device to use; raises InvalidOptionError for one that cannot run such code."""
+    """Return the device to use, ``name`` or ``name:detail``; raises InvalidOptionError."""
     known = DEVICES[target.kind]
     if device is None:
         return known[0]
-    if device not in known:
-        if not any(device in names for names in DEVICES.values()):
+    name = device.partition(":")[0]
+    if name not in known:
+        if not any(name in names for names in DEVICES.values()):
             raise InvalidOptionError(f"unknown device '{device}'", fix="use cpu, cuda or sim")
         raise InvalidOptionError(
             f"code for target '{target}' does not run on device '{device}'",
@@ -34,7 +35,8 @@ def open_device(plan: Plan, kernels: Mapping[str, bytes], target: Target, device
         ArtifactError: the code is damaged, or does not run on this machine.
         DeviceError: there is no such device, or it cannot be used.
     """
-    match choose_device(target, device):
+    name, _, detail = choose_device(target, device).partition(":")
+    match name:
         case "cpu":
             from stepwell.runtime.devices.cpu import CpuDevice
 
@@ -42,8 +44,8 @@ def open_device(plan: Plan, kernels: Mapping[str, bytes], target: Target, device
         case "sim":
             from stepwell.runtime.devices.sim import SimDevice
 
-            return SimDevice(kernels, plan.kernels, target)
+            return SimDevice(kernels, plan.kernels, target, detail)
         case _:
             from stepwell.runtime.devices.cuda import CudaDevice
 
-            return CudaDevice(kernels, plan.kernels, target)
+            return CudaDevice(kernels, plan.kernels, target, detail)

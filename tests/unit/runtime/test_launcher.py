@@ -34,7 +34,25 @@ def test_any_number_of_arguments() -> None:
         assert address is not None
         words += row(address, arguments)
     table = np.array(words, np.int64)
-    launcher()(table.ctypes.data, table.ctypes.data + table.nbytes)
+    assert launcher()(table.ctypes.data, table.ctypes.data + table.nbytes, 0) == 0
     assert seen == expected
-    launcher()(table.ctypes.data, table.ctypes.data)
+    assert launcher()(table.ctypes.data, table.ctypes.data, -1) == 0
     assert seen == expected
+
+
+def test_errors_end_the_run() -> None:
+    calls: list[int] = []
+    prototype = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_int64)
+    function = prototype(lambda code: calls.append(code) or code)
+    address = ctypes.cast(function, ctypes.c_void_p).value
+    assert address is not None
+    rows = [row(address, [code]) for code in (0, 0, 700, 1)]
+    table = np.array(sum(rows, []), np.int64)
+    start = table.ctypes.data
+    assert launcher()(start, start + table.nbytes, -1) == start + 2 * len(rows[0]) * 8
+    assert calls == [0, 0, 700]
+    assert table[2 * len(rows[0]) + 1] == 700
+    calls.clear()
+    table = np.array(sum(rows, []), np.int64)
+    assert launcher()(table.ctypes.data, table.ctypes.data + table.nbytes, 0) == 0
+    assert calls == [0, 0, 700, 1]
