@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 WORKERS ?= 2
 
-.PHONY: demo test lint lit unit models wheel bench clean
+.PHONY: demo test lint lit unit models wheel bench bench-gpu clean
 
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -40,6 +40,9 @@ wheel: $(STAMP)  ## build a wheel, install it elsewhere, run lit against it from
 
 bench: $(STAMP)  ## speed of the models against eager, written to benchmarks/results
 	$(BIN)/python benchmarks/models_cpu.py
+
+bench-gpu: $(STAMP)  ## speed on a GPU against torch, written to benchmarks/results
+	$(BIN)/python -m benchmarks.gpu
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info
