@@ -81,7 +81,7 @@ class Batch:
         """Return the numbers in the grid of blocks of the batch."""
         return block + self.first
 
-    def tell(self, kind: str, lanes: Lanes, ins: Instruction, **data: Any) -> None:
+    def tell(self, kind: str, lanes: Lanes, ins: Instruction, /, **data: Any) -> None:
         """Tell the observers of an event that the lanes cause."""
         if self.launch.observers:
             event = Event(kind, self.grid_block(lanes.blocks), lanes.thread_numbers, ins, data)
