@@ -14,7 +14,7 @@ from stepwell.passes.base import Pass, register_pass
 from stepwell.support.bindings import ir
 
 _INTRINSICS = frozenset(
-    f"llvm.intr.{name}" for name in ("sqrt", "fabs", "floor", "ceil", "trunc", "round", "roundeven", "rint")
+    f"llvm.intr.{name}" for name in ("sqrt", "fabs", "floor", "ceil", "trunc", "round", "roundeven", "rint", "copysign")
 )
 
 

@@ -57,8 +57,11 @@ class Operands:
 
     def read(self, factor: Factor, loops: Indices) -> Any:
         """Return a factor at the given loop indices."""
-        value = self.elements.read(factor.value, apply_map(factor.map, loops, self.code.ranges))
-        return self.cast(factor, value)
+        return self.cast(factor, self.element(factor, loops))
+
+    def element(self, factor: Factor, loops: Indices) -> Any:
+        """Return the element of which a factor is made, before it is cast."""
+        return self.elements.read(factor.value, apply_map(factor.map, loops, self.code.ranges))
 
     def cast(self, factor: Factor, value: Any) -> Any:
         """Return what the contraction's body makes of an element before it multiplies."""

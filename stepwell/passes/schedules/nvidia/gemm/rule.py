@@ -1,0 +1,76 @@
+"""Contractions on NVIDIA GPUs by templates: candidates are ranked by an estimate, and the best is built."""
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from stepwell.passes.schedules.abi import OpenKernel
+from stepwell.passes.schedules.contraction import find_contraction
+from stepwell.passes.schedules.indexing import product
+from stepwell.passes.schedules.kernel import Kernel
+from stepwell.passes.schedules.nvidia.gemm.dot import DotTile, write_dot
+from stepwell.passes.schedules.nvidia.gemm.dot_choice import dot_tiles
+from stepwell.passes.schedules.nvidia.gemm.model import Estimate
+from stepwell.passes.schedules.nvidia.gemm.problem import Problem
+from stepwell.passes.schedules.nvidia.gemm.simt import write_simt
+from stepwell.passes.schedules.nvidia.gemm.simt_choice import simt_tiles
+from stepwell.passes.schedules.nvidia.gemm.simt_parameters import SimtTile
+from stepwell.passes.schedules.rule import Rule
+from stepwell.support.bindings import ir
+from stepwell.support.symbolic import Expr
+from stepwell.support.target import Target
+
+# Losers that are named in the reasons.
+_NAMED_LOSERS = 3
+
+
+@dataclass(frozen=True)
+class GemmSchedule:
+    """What will be built: the problem, its tiles, and why they were chosen."""
+
+    problem: Problem
+    tile: SimtTile | DotTile
+    reasons: tuple[str, ...]
+
+
+class GemmRule(Rule):
+    """Takes kernels of one contraction with pointwise ops before and after it."""
+
+    name: ClassVar[str] = "gemm"
+
+    def parameters(self, kernel: Kernel, target: Target) -> GemmSchedule:
+        """Return the schedule that is estimated to be the fastest."""
+        return self.candidates(kernel, target)[0]
+
+    def candidates(self, kernel: Kernel, target: Target) -> list[GemmSchedule]:
+        """Return schedules, the best first; raises Refusal where the kernel holds no contraction."""
+        problem = Problem.of(kernel, find_contraction(kernel))
+        ranked: list[tuple[Any, Estimate]] = [*simt_tiles(problem, target), *dot_tiles(problem, target)]
+        ranked.sort(key=lambda pair: pair[1].clocks)
+        texts = [f"{tile}: {expected}" for tile, expected in ranked]
+        found = []
+        for number, (tile, _) in enumerate(ranked):
+            others = [text for place, text in enumerate(texts) if place != number][:_NAMED_LOSERS]
+            found.append(GemmSchedule(problem, tile, (texts[number], *(f"instead of {text}" for text in others))))
+        return found
+
+    def build(self, kernel: Kernel, target: Target, parameters: GemmSchedule) -> None:
+        """Write the launches."""
+        opened = OpenKernel.begin(kernel)
+        try:
+            workspace = _write(opened, parameters)
+        except BaseException:
+            opened.abandon()
+            raise
+        attributes: Any = opened.function.attributes
+        opened.close(self.name, parameters.reasons)
+        attributes["stepwell.flops"] = ir.StringAttr.get(str(2 * product(parameters.problem.contraction.extents)))
+        attributes["stepwell.workspace"] = ir.StringAttr.get(str(workspace))
+
+
+def _write(opened: OpenKernel, schedule: GemmSchedule) -> Expr:
+    """Write the launches of a schedule; return the bytes of workspace that they need."""
+    match schedule.tile:
+        case DotTile():
+            return write_dot(opened, schedule.problem, schedule.tile)
+        case SimtTile():
+            return write_simt(opened, schedule.problem, schedule.tile)
