@@ -25,6 +25,8 @@ from stepwell.passes.schedules.nvidia.hopper.parameters import WARPGROUP, WARPGR
 from stepwell.support.bindings import ir
 from stepwell.support.symbolic import Expr
 
+_STRIPE = 8
+"""Columns of tiles that are worked on together."""
 _ADDRESS_BITS = 0x3FFFF
 # Registers per thread once the copying warpgroup has given some away: 65536 of a multiprocessor for 384 threads.
 _FEW_REGISTERS, _MANY_REGISTERS = 24, 240
@@ -122,13 +124,27 @@ class HopperTemplate:
             tile = block.index + number * self.blocks
             named = self.code.opaque(self.code.index(tile))
             ranges.limit(str(named), ZERO, self.tiles)
-            rest, row = ranges.divide(named, self.row_tiles)
-            outer, column = ranges.divide(rest, self.column_tiles)
+            outer, within = ranges.divide(named, self.row_tiles * self.column_tiles)
+            row, column = self._place(within)
             loops = contraction.spread(ranges, outer, contraction.outer, merged=False)
             after = body(loops, row, column, Stage(*carried))
             return [after.number, after.parity]
 
         self.code.loop(ZERO, turns, turn, start, stem="turn")
+
+    def _place(self, tile: Expr) -> tuple[Expr, Expr]:
+        """Return the row and the column of a tile, in an order in which blocks that run together share operands.
+
+        Tiles go through stripes of a few columns of tiles, row by row, so that a wave of blocks covers an area that is
+        about as high as it is wide.
+        """
+        group, inside = self.code.ranges.divide(tile, self.row_tiles * _STRIPE)
+        if self.column_tiles.is_constant and self.column_tiles.constant <= _STRIPE:
+            width = self.column_tiles
+        else:
+            width = Expr.min(self.column_tiles - group * _STRIPE, Expr.const(_STRIPE))
+        row, column = self.code.ranges.divide(inside, width)
+        return row, group * _STRIPE + column
 
     def _next(self, stage: Stage) -> Stage:
         use = self.use
