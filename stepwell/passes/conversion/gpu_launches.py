@@ -6,6 +6,7 @@ from typing import Any
 from stepwell.passes.base import fail
 from stepwell.passes.conversion.captured_values import captured_values, is_pure, recomputation
 from stepwell.passes.transforms.kernel_interface import TENSOR_MAP
+from stepwell.passes.transforms.widen_bools import operations
 from stepwell.support.bindings import ir
 
 GRIDS = "stepwell.grids"
@@ -154,12 +155,9 @@ def _thread_loop(loop: Any) -> Any:
 
 
 def _check_nested(thread_loop: Any) -> None:
-    def visit(op: Any) -> Any:
-        if op.name == "scf.forall" and op != thread_loop:
+    for op in operations(thread_loop, "scf.forall"):
+        if op != thread_loop:
             fail(op, "has no place inside a loop over threads")
-        return ir.WalkResult.ADVANCE
-
-    thread_loop.walk(visit)
 
 
 def _is_shared(op: Any) -> bool:
@@ -168,16 +166,10 @@ def _is_shared(op: Any) -> bool:
 
 def _shared(loop: Any) -> tuple[list[tuple[Any, int]], int]:
     """Return the shared buffers with their places, one behind the other, and the end of the last."""
-    buffers: list[Any] = []
-
-    def visit(op: Any) -> Any:
-        if _is_shared(op):
-            if not op.results[0].type.has_static_shape:
-                fail(op, "expects a static shape: shared memory is laid out before the launch")
-            buffers.append(op)
-        return ir.WalkResult.ADVANCE
-
-    loop.walk(visit)
+    buffers = [op for op in operations(loop, "memref.alloca") if _is_shared(op)]
+    for buffer in buffers:
+        if not buffer.results[0].type.has_static_shape:
+            fail(buffer, "expects a static shape: shared memory is laid out before the launch")
     placed, end = [], 0
     for buffer in buffers:
         alignment = buffer.attributes["alignment"].value if "alignment" in buffer.attributes else 16

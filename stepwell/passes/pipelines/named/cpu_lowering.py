@@ -33,7 +33,7 @@ class CpuLoweringPipeline(NamedPipeline):
             # Indices may still be affine; floor divisions are expanded after that, or LLVM's dialect has no word for
             # them.
             "lower-affine",
-            "expand-math",
+            "expand-math,expand-remainders",
             "expand-narrow-floats",
             # Loops become functions while captured values are still pure ops over the arguments, easy to recompute.
             "cpu-outline-parallel",

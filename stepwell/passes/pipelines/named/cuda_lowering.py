@@ -37,7 +37,7 @@ class CudaLoweringPipeline(NamedPipeline):
             # A check that fails in several threads is no data race.
             "lower-asserts{atomic=true}",
             "lower-affine",
-            "expand-math",
+            "expand-math,expand-remainders",
             "expand-narrow-floats{bfloat16=true}",
             # Launches become entries while captured values are still pure ops over the arguments, easy to recompute.
             "gpu-outline-launches",

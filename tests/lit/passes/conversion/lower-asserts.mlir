@@ -1,5 +1,6 @@
 // RUN: stepwell-opt %s --lower-asserts --split-input-file | FileCheck %s
 // RUN: stepwell-opt %s --pass-pipeline="builtin.module(lower-asserts{erase=true})" --split-input-file | FileCheck %s --check-prefix=ERASE
+// RUN: stepwell-opt %s --pass-pipeline="builtin.module(lower-asserts{atomic=true})" --split-input-file | FileCheck %s --check-prefix=ATOMIC
 
 // One number for each message, counted from 1, also inside loops.
 // CHECK-LABEL: func.func @two_messages
@@ -44,4 +45,23 @@ func.func @continued(%a: i1, %w: memref<i8>, %status: memref<i32>) attributes {s
 func.func @unaffected(%a: i1) -> i1 {
   // CHECK-NEXT: return
   return %a : i1
+}
+
+// -----
+
+// ERASE-LABEL: func.func @reports
+// On a GPU the largest number wins, also over those that a schedule stores itself; other stores stay.
+// ATOMIC-LABEL: func.func @reports
+// ATOMIC-SAME: %[[DATA:[^ ]*]]: memref<i32>, %{{.*}}: memref<i8>, %[[STATUS:[^ ]*]]: memref<i32>, %{{.*}}: !llvm.ptr)
+func.func @reports(%a: i1, %data: memref<i32>, %w: memref<i8>, %status: memref<i32>, %map: !llvm.ptr) {
+  %code = arith.constant 5 : i32
+  // ATOMIC: memref.store %{{.*}}, %[[DATA]][]
+  memref.store %code, %data[] : memref<i32>
+  // ATOMIC: memref.atomic_rmw maxs %{{.*}}, %[[STATUS]][]
+  memref.store %code, %status[] : memref<i32>
+  // ATOMIC: scf.if
+  // ATOMIC: memref.atomic_rmw maxs %{{.*}}, %[[STATUS]][]
+  // ATOMIC-NOT: memref.store
+  cf.assert %a, "x"
+  return
 }

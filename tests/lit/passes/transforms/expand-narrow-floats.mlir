@@ -1,4 +1,5 @@
 // RUN: stepwell-opt %s --expand-narrow-floats | FileCheck %s
+// RUN: stepwell-opt %s --pass-pipeline="builtin.module(expand-narrow-floats{bfloat16=true})" | FileCheck %s --check-prefix=GPU
 
 // bfloat16 is the upper half of float32.
 // CHECK-LABEL: func.func @widen
@@ -52,3 +53,12 @@ func.func @native(%h: f16, %x: f32, %y: f64) -> (f32, f16, f32) {
   %2 = arith.truncf %y : f64 to f32
   return %0, %1, %2 : f32, f16, f32
 }
+
+// A GPU converts between bfloat16 and float32; everything else still goes by way of float32.
+// GPU-LABEL: func.func @widen
+// GPU-NEXT: arith.extf %{{.*}} : vector<8xbf16> to vector<8xf32>
+// GPU-LABEL: func.func @narrow
+// GPU-NEXT: arith.truncf %{{.*}} : f32 to bf16
+// GPU-LABEL: func.func @narrow_twice
+// GPU: arith.truncf %{{.*}} : f64 to f32
+// GPU: arith.truncf %{{.*}} : f32 to f16
