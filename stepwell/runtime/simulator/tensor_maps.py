@@ -1,7 +1,7 @@
 """Tensor maps, as launches pass them, and the addresses that one tensor copy touches.
 
 Source: PTX ISA, "Tensors" (tiled mode, traversal strides, out-of-bounds access, "Swizzling Modes"), and what the
-driver's cuTensorMapEncodeTiled requires, which is checked when a value is made. Interleaved layouts and the im2col modes
+driver's cuTensorMapEncodeTiled requires, which is checked when a value is made. Interleaved layouts and im2col modes
 are not part of it.
 """
 
@@ -109,26 +109,33 @@ class TensorMapValue:
         # "The first element of this array is ignored since TMA doesn't support the stride for dimension zero."
         return (1, *self.element_strides[1:]) if self.element_strides else (1,) * self.rank
 
-    def elements(self, coordinates: tuple[int, ...]) -> tuple[Addresses, Array]:
-        """Return (global addresses, inside the tensor?) of a box's elements as [row, innermost].
+    def piece_bytes(self, coordinates: tuple[int, ...]) -> int:
+        """Return the size of pieces of a box of which each lies wholly inside or outside: 16 bytes, or one element."""
+        whole = coordinates[0] * self.itemsize % 16 == 0 and self.sizes[0] * self.itemsize % 16 == 0
+        return 16 if whole else self.itemsize
 
-        ``coordinates`` are those of the box's first element, innermost first, and may be negative.
+    def pieces(self, coordinates: tuple[int, ...], size: int) -> tuple[Addresses, Array]:
+        """Return (global addresses, inside the tensor?) of a box's pieces as [row, innermost].
+
+        Args:
+            coordinates: those of the box's first element, innermost first; they may be negative.
+            size: bytes of a piece, as ``piece_bytes`` gives them, or those of an element.
         """
+        per_piece = size // self.itemsize
         address = np.zeros(1, np.int64)
         inside = np.ones(1, np.bool_)
-        dimensions = list(
-            zip(coordinates, self._steps(), self.extents, self.sizes, (self.itemsize, *self.strides), strict=True)
-        )
-        for start, step, extent, size, stride in reversed(dimensions):
-            index = start + step * np.arange(extent, dtype=np.int64)
+        strides = (self.itemsize, *self.strides)
+        dimensions = zip(coordinates, self._steps(), self.extents, self.sizes, strides, strict=True)
+        for number, (start, step, extent, limit, stride) in reversed(tuple(enumerate(dimensions))):
+            index = start + step * np.arange(0, extent, per_piece if number == 0 else 1, dtype=np.int64)
             address = (address[:, None] + index * stride).reshape(-1)
-            inside = (inside[:, None] & (index >= 0) & (index < size)).reshape(-1)
-        shape = (-1, self.extents[0])
+            inside = (inside[:, None] & (index >= 0) & (index < limit)).reshape(-1)
+        shape = (-1, self.extents[0] // per_piece)
         return self.address + address.reshape(shape), inside.reshape(shape)
 
-    def shared_addresses(self, start: int) -> Addresses:
-        """Return the shared memory addresses of a box's elements as [row, innermost], in the order of ``elements``."""
+    def shared_addresses(self, start: int, size: int) -> Addresses:
+        """Return the shared memory addresses of a box's pieces as [row, innermost], in the order of ``pieces``."""
         rows = int(np.prod(self.extents[1:]))
         row = np.arange(rows, dtype=np.int64)[:, None] * self.row_bytes
-        inner = np.arange(self.extents[0], dtype=np.int64)[None, :] * self.itemsize
+        inner = np.arange(0, self.extents[0] * self.itemsize, size, dtype=np.int64)[None, :]
         return swizzle(start + row + inner, self.swizzle)

@@ -1,7 +1,7 @@
 """mma.sync: products of small matrices whose fragments are in the registers of a warp.
 
-Source: PTX ISA, "Warp Level Matrix Multiply-Accumulate Instructions". Sparse, block-scaled, sub-byte and single-bit forms
-and the float16 shape m8n8k4 are refused.
+Source: PTX ISA, "Warp Level Matrix Multiply-Accumulate Instructions". Sparse, block-scaled, sub-byte and single-bit
+forms and the float16 shape m8n8k4 are refused.
 """
 
 from collections.abc import Callable, Sequence
@@ -32,7 +32,7 @@ def stacked(sources: Sequence[Source], lanes: Lanes) -> Array:
 
 
 def register_sources(bind: Binder, which: int, kind: str, elements: int) -> list[Source]:
-    """Return readers of the registers of a fragment of ``elements`` elements a thread; refuse another number of them."""
+    """Return readers of the registers that hold ``elements`` elements of a thread; refuse another number of them."""
     bits = 64 if kind == "f64" else 32
     operands = bind.elements(which)
     if len(operands) * bits != elements * BITS[kind]:

@@ -1,13 +1,25 @@
 """Groups of asynchronous work, as cp.async, cp.async.bulk and wgmma commit them and wait for them.
 
-An agent (a thread, or a warp for wgmma) numbers its groups by counting its commits: work that it begins belongs to the group
-that its next commit closes. Waiting with n groups allowed demands the work of all but the n newest closed groups.
+An agent (a thread, or a warp for wgmma) numbers its groups by counting its commits: work that it begins belongs to the
+group that its next commit closes. Waiting with n groups allowed demands the work of all but the n newest closed groups.
 """
+
+from dataclasses import dataclass
 
 import numpy as np
 
 from stepwell.runtime.simulator.machine.async_work import AsyncQueue, AsyncWork
-from stepwell.runtime.simulator.machine.lanes import Array
+from stepwell.runtime.simulator.machine.lanes import WARP, Array
+
+
+@dataclass(eq=False)
+class _Entry:
+    """Work in groups: of which agents, in which group of each, and which of them have not waited for it."""
+
+    work: AsyncWork
+    agents: Array
+    groups: Array
+    unaware: Array
 
 
 class AsyncGroups:
@@ -21,38 +33,55 @@ class AsyncGroups:
     def __init__(self, agents: int, queue: AsyncQueue) -> None:
         self._queue = queue
         self._closed = np.zeros(agents, np.int64)
-        self._open: list[tuple[AsyncWork, Array, Array]] = []
+        # Found by the warp (32 neighbouring agents), for a wait concerns few of all agents.
+        self._entries: dict[int, list[_Entry]] = {}
 
     def begin(self, work: AsyncWork, agents: Array) -> None:
         """Submit work on behalf of agents, as part of the group that each of them fills."""
         self._queue.submit(work)
-        if not work.done:
-            self._open.append((work, agents, self._closed[agents]))
+        if work.done:
+            return
+        entry = _Entry(work, agents, self._closed[agents], np.ones(len(agents), np.bool_))
+        for warp in np.unique(agents // WARP).tolist():
+            self._entries.setdefault(warp, []).append(entry)
 
-    def commit(self, agents: Array) -> Array:
-        """Close the group that each agent fills, empty or not; returns its number."""
-        number = self._closed[agents]
+    def commit(self, agents: Array) -> None:
+        """Close the group that each agent fills, empty or not."""
         self._closed[agents] += 1
-        return number
 
-    def wait(self, agents: Array, allowed: int) -> None:
-        """Have the work of all but the ``allowed`` newest closed groups of these agents done."""
-        self._finish(agents, self._closed - allowed)
+    def wait(self, agents: Array, allowed: int) -> list[AsyncWork]:
+        """Have the work of all but the ``allowed`` newest closed groups of these agents done; returns it."""
+        return self._finish(agents, -allowed) if self._entries else []
 
-    def wait_all(self, agents: Array) -> None:
-        """Have all work of these agents done, committed or not."""
-        self._finish(agents, self._closed + 1)
+    def wait_all(self, agents: Array) -> list[AsyncWork]:
+        """Have all work of these agents done, committed or not; returns it."""
+        return self._finish(agents, 1) if self._entries else []
 
     def pending(self, agents: Array) -> list[AsyncWork]:
         """Return the work of these agents that is under way, oldest first."""
-        return [work for work, owners, _ in self._open if not work.done and np.isin(owners, agents).any()]
+        return [
+            entry.work for entry in self._near(agents) if np.isin(entry.agents, agents).any() and not entry.work.done
+        ]
 
-    def _finish(self, agents: Array, limits: Array) -> None:
-        """Finish the work of these agents in groups below each one's limit."""
-        if not self._open:
-            return
-        waiting = np.zeros(len(limits), np.bool_)
+    def _near(self, agents: Array) -> list[_Entry]:
+        warps = np.unique(agents // WARP).tolist()
+        near = [entry for warp in warps for entry in self._entries.get(warp, ())]
+        return near if len(warps) == 1 else list(dict.fromkeys(near))
+
+    def _finish(self, agents: Array, margin: int) -> list[AsyncWork]:
+        """Finish the work in groups below the number of closed ones plus a margin, as far as it concerns the agents."""
+        waiting = np.zeros(len(self._closed), np.bool_)
         waiting[agents] = True
-        due = [work for work, owners, groups in self._open if (waiting[owners] & (groups < limits[owners])).any()]
+        due = []
+        for entry in self._near(agents):
+            known = waiting[entry.agents] & (entry.groups < self._closed[entry.agents] + margin)
+            if (known & entry.unaware).any():
+                due.append(entry.work)
+                entry.unaware &= ~known
         self._queue.finish([work for work in due if not work.done])
-        self._open = [entry for entry in self._open if not entry[0].done]
+        for warp in np.unique(agents // WARP).tolist():
+            left = [entry for entry in self._entries.get(warp, ()) if entry.unaware.any()]
+            self._entries[warp] = left
+            if not left:
+                del self._entries[warp]
+        return due

@@ -49,15 +49,37 @@ class MatrixDescriptor:
         start, leading, stride = (((bits >> low) & 0x3FFF) << 4 for low in (0, 16, 32))
         return cls(start, leading, stride, (bits >> 49) & 7, _SPANS[(bits >> 62) & 3])
 
-    def cells(self, rows: int, columns: int, itemsize: int, *, k_major: bool) -> Addresses:
-        """Return the addresses of the 16-byte cells of a matrix of ``rows`` (M or N) by ``columns`` (K).
+    def offsets(self, rows: int, columns: int, itemsize: int, *, k_major: bool) -> Addresses:
+        """Return the unswizzled offsets of the 16-byte cells of a matrix of ``rows`` (M or N) by ``columns`` (K).
 
         The result is [row, column / T] where it is K-major, else [row / T, column].
         """
-        table = _cell_offsets(self.span, self.leading, self.stride, rows, columns * itemsize // 16, k_major)
-        if not k_major:
-            table = _cell_offsets(self.span, self.leading, self.stride, rows * itemsize // 16, columns, k_major)
-        return swizzle(self.start + table, self.span, self.first_line if self.span else 0)
+        if k_major:
+            return _cell_offsets(self.span, self.leading, self.stride, rows, columns * itemsize // 16, True)
+        return _cell_offsets(self.span, self.leading, self.stride, rows * itemsize // 16, columns, False)
+
+
+def matrix_cells(descriptors: Array, rows: int, columns: int, itemsize: int, *, k_major: bool) -> Addresses:
+    """Return the addresses [n, row, column / T] or [n, row / T, column] of the cells of matrices of one shape.
+
+    Args:
+        descriptors: uint64 [n].
+        rows: extent along M or N.
+        columns: extent along K.
+        itemsize: bytes of an element.
+        k_major: whether K runs along the cells.
+    """
+    layouts, which = np.unique(descriptors >> np.uint64(14), return_inverse=True)
+    starts = ((descriptors & np.uint64(0x3FFF)) << np.uint64(4)).astype(np.int64)[:, None, None]
+    parts = []
+    for layout in layouts.tolist():
+        fields = MatrixDescriptor.decode(layout << 14)
+        cells = starts + fields.offsets(rows, columns, itemsize, k_major=k_major)
+        parts.append(swizzle(cells, fields.span, fields.first_line if fields.span else 0))
+    if len(parts) == 1:
+        return parts[0]
+    chosen: Addresses = np.stack(parts)[which.reshape(-1), np.arange(len(descriptors))]
+    return chosen
 
 
 @cache

@@ -51,4 +51,5 @@ def _small_floats(kind: str) -> Array:
     else:
         top = exponent == 31
         values[top] = np.where(mantissa[top] == 0, np.inf, np.nan)
-    return np.where(codes >= 128, -values, values).astype(np.float32)
+    signed: Array = np.where(codes >= 128, -values, values).astype(np.float32)
+    return signed

@@ -6,6 +6,8 @@ Source: PTX ISA, "mbarrier": contents of the mbarrier object, "Phase of the mbar
 
 from dataclasses import dataclass
 
+from stepwell.support.errors import BarrierError
+
 LIMIT = (1 << 20) - 1
 """Largest arrival count, and largest transaction count in either direction."""
 
@@ -28,18 +30,18 @@ class BarrierObject:
 
     @classmethod
     def with_count(cls, count: int) -> "BarrierObject":
-        """Return what mbarrier.init makes; raises ValueError for a count out of range."""
+        """Return what mbarrier.init makes; raises BarrierError for a count out of range."""
         if not 1 <= count <= LIMIT:
-            raise ValueError(f"an mbarrier is given a count of {count}, not of 1 to {LIMIT}")
+            raise BarrierError(f"an mbarrier is given a count of {count}, not of 1 to {LIMIT}")
         return cls(count, count)
 
     def arrive(self, count: int = 1, *, drop: bool = False) -> None:
         """Count arrivals; ``drop`` also takes them out of the following phases.
 
-        Raises ValueError where there are more than the phase lacks.
+        Raises BarrierError where there are more than the phase lacks.
         """
         if not 1 <= count <= self.pending:
-            raise ValueError(
+            raise BarrierError(
                 f"{count} arrive at an mbarrier where {self.pending} of {self.expected} arrivals are pending"
             )
         self.pending -= count
@@ -47,18 +49,24 @@ class BarrierObject:
             self.expected -= count
         self._complete()
 
+    def promise(self) -> None:
+        """Add an arrival to those that the current phase lacks, for one to come that was not counted on."""
+        if self.pending == LIMIT:
+            raise BarrierError(f"an mbarrier's pending count exceeds {LIMIT}")
+        self.pending += 1
+
     def expect(self, transactions: int) -> None:
-        """Raise the tx-count of the current phase; raises ValueError where it leaves its range."""
+        """Raise the tx-count of the current phase; raises BarrierError where it leaves its range."""
         self._transact(transactions)
 
     def report(self, transactions: int) -> None:
-        """Lower the tx-count: asynchronous work is done; raises ValueError where it leaves its range."""
+        """Lower the tx-count: asynchronous work is done; raises BarrierError where it leaves its range."""
         self._transact(-transactions)
         self._complete()
 
     def _transact(self, change: int) -> None:
         if not -LIMIT <= self.transactions + change <= LIMIT:
-            raise ValueError(
+            raise BarrierError(
                 f"an mbarrier's tx-count becomes {self.transactions + change}, beyond {LIMIT} in magnitude"
             )
         self.transactions += change
