@@ -79,18 +79,22 @@ class Uses:
 
     def merges(self, outer: str, inner: str, extent: Expr) -> bool:
         """Tell whether loops ``outer`` and ``inner`` (of ``extent``), nested so, walk all buffers as one loop would."""
+        return self.lines_up(outer, inner, extent) and all(
+            {outer, inner}.isdisjoint(index.symbols)
+            for tuples in self.reductions.values()
+            for indices in tuples
+            for index in indices
+        )
+
+    def lines_up(self, outer: str, inner: str, extent: Expr) -> bool:
+        """Tell whether one step of ``outer`` is ``extent`` steps of ``inner``, wherever either is used."""
         if {outer, inner} & self.pinned or any({outer, inner} & names for names in self.data.values()):
             return False
         for position in (*(place for _, place in self.accesses), *self.positions):
             outside, inside = coefficient(position, outer), coefficient(position, inner)
             if outside is None or inside is None or outside != inside * extent:
                 return False
-        return all(
-            {outer, inner}.isdisjoint(index.symbols)
-            for tuples in self.reductions.values()
-            for indices in tuples
-            for index in indices
-        )
+        return True
 
 
 class Walk:
@@ -133,8 +137,10 @@ class Walk:
                 at = apply_map(maps[number], dims, self.ranges)
                 self.read(op.operands[number], at)
                 values[argument] = frozenset().union(*(self.uses.depends(index) for index in at))
-        for inner in (o.operation for o in list(block.operations)[:-1]):
+        *ops, end = (inner.operation for inner in block.operations)
+        for inner in ops:
             self._body_op(inner, dims, values)
+        self._used_as_data(values.get(operand, frozenset()) for operand in end.operands)
 
     def _body_op(self, op: Any, dims: Indices, values: dict[Any, Expr | frozenset[str]]) -> None:
         self.uses.cost += _COSTS.get(op.name, 1)
@@ -146,7 +152,6 @@ class Walk:
         result = op.results[0]
         if op.name == "linalg.index":
             values[result] = dims[op.attributes["dim"].value]
-            self.uses.pinned |= set(dims[op.attributes["dim"].value].symbols)
             return
         found = [values.get(operand, self._outer(operand)) for operand in op.operands]
         if op.name == "tensor.extract":
@@ -163,10 +168,18 @@ class Walk:
             if folded is not None:
                 values[result] = folded
                 return
+        values[result] = self._used_as_data(found)
+
+    def _used_as_data(self, found: Iterable[Expr | frozenset[str]]) -> frozenset[str]:
+        """Pin the variables of indices that become data; return the variables that all of ``found`` depend on."""
         names: frozenset[str] = frozenset()
         for value in found:
-            names |= self.uses.depends(value) if isinstance(value, Expr) else value
-        values[result] = names
+            if isinstance(value, Expr):
+                self.uses.pinned |= self.uses.depends(value)
+                names |= self.uses.depends(value)
+            else:
+                names |= value
+        return names
 
     def _branch(self, op: Any, dims: Indices, values: dict[Any, Expr | frozenset[str]]) -> None:
         names: frozenset[str] = frozenset()
@@ -176,9 +189,7 @@ class Walk:
             for inner in ops:
                 self._body_op(inner, dims, values)
             self._conditions -= 1
-            for operand in (*end.operands, *op.operands):
-                value = values.get(operand, frozenset())
-                names |= self.uses.depends(value) if isinstance(value, Expr) else value
+            names |= self._used_as_data(values.get(operand, frozenset()) for operand in (*end.operands, *op.operands))
         values.update(dict.fromkeys(op.results, names))
 
     def _outer(self, operand: Any) -> Expr | frozenset[str]:
