@@ -204,6 +204,11 @@ class ProgramBinder:
         # Launches that cannot fail share slot 0, which nobody reads.
         self._slots = {number: slot + 1 for slot, number in enumerate(self.checked)}
 
+    @property
+    def has_targets(self) -> bool:
+        """Whether the program changes its own tensors."""
+        return bool(self._targets)
+
     def bind(self, sizes: Mapping[str, int]) -> BoundProgram:
         """Return what does not depend on the device."""
         arena = self.program.arena_bytes.evaluate(sizes)

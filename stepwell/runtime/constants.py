@@ -21,6 +21,9 @@ class Constants:
         copy: False where the memory is ours already, as that of a mapped artifact; tensors that calls change are
             copied all the same.
 
+    Attributes:
+        changed: names of tensors that calls change.
+
     Raises:
         ArgumentError: a tensor is missing or does not fit.
     """
@@ -29,7 +32,7 @@ class Constants:
         self, signature: Signature, passed: Sequence[int], tensors: Mapping[str, Any], *, copy: bool = True
     ) -> None:
         skipped = frozenset(passed)
-        changed = {result.target for result in signature.results if result.target}
+        self.changed = frozenset(result.target for result in signature.results if result.target)
         self._numbers: dict[str, int] = {}
         self._arrays: dict[str, Array] = {}
         self._addresses = [0] * len(signature.arguments)
@@ -39,7 +42,7 @@ class Constants:
             if spec.name not in tensors:
                 raise ArgumentError(f"{spec.kind} '{spec.name}' is missing")
             array = _checked(spec, tensors[spec.name])
-            own = _aligned_copy(array) if copy or spec.name in changed else array
+            own = _aligned_copy(array) if copy or spec.name in self.changed else array
             self._numbers[spec.name] = number
             self._arrays[spec.name] = own
             self._addresses[number] = address_of(own)

@@ -114,10 +114,13 @@ class TorchKind:
         self._to_torch = {dtype: getattr(torch, dtype.label) for dtype in DType}
         self._from_torch = {theirs: ours for ours, theirs in self._to_torch.items()}
 
-    def check_memory(self, value: Any, path: str) -> None:
-        """Raise ArgumentError where a tensor has no plain memory on the CPU."""
+    def check_memory(self, value: Any, path: str, also: str = "") -> None:
+        """Raise ArgumentError where a tensor has no plain memory on the CPU; ``also`` names another good device."""
         if value.device != self._device:
-            raise ArgumentError(f"argument '{path}' must be on device cpu, got {value.device}", fix="pass it by .cpu()")
+            wanted = f"cpu or {also}" if also else "cpu"
+            raise ArgumentError(
+                f"argument '{path}' must be on device {wanted}, got {value.device}", fix="pass it by .cpu()"
+            )
         if value.layout is not self._layout:
             raise ArgumentError(f"argument '{path}' must be a dense tensor, got layout {value.layout}")
         if type(value) is not self.tensor_type and "Fake" in type(value).__name__:
@@ -130,6 +133,10 @@ class TorchKind:
     def to_dtype(self, dtype: Any) -> DType:
         """Return our name of a torch dtype."""
         return self._from_torch[dtype]
+
+    def from_dtype(self, dtype: DType) -> Any:
+        """Return torch's name of one of our types."""
+        return self._to_torch[dtype]
 
     def is_contiguous(self, value: Any) -> bool:
         """Tell whether the tensor is contiguous."""

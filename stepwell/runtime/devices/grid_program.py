@@ -17,8 +17,8 @@ MAP_ALIGNMENT = 64
 WIDE = 16
 """Bytes; "aligned" pointers are multiples of it."""
 
-ARENA_ALIGNMENT = 256
-"""Bytes; what blocks of device memory start at multiples of."""
+# A copy moves bytes: element types that tensor maps do not have go as integers of their size.
+_SAME_SIZE = {"int8": "uint8", "bool": "uint8", "int16": "uint16"}
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,8 @@ class BoundMap:
     Attributes:
         position: its first byte in the parameters.
         place: where the viewed tensor starts.
-        dtype, sizes, strides, box, swizzle, element_strides: as in ``TensorMap``.
+        dtype: name of an element type that tensor maps have.
+        sizes, strides, box, swizzle, element_strides: as in ``TensorMap``.
     """
 
     position: int
@@ -139,7 +140,7 @@ def _maps(maps: Sequence[TensorMap], words: Sequence[Place], sizes: Mapping[str,
             BoundMap(
                 start + MAP_BYTES * number,
                 place,
-                view.dtype,
+                _SAME_SIZE.get(view.dtype, view.dtype),
                 extents,
                 strides,
                 view.box,

@@ -91,12 +91,13 @@ class Staging:
             self._blocks.append(address)
         return address
 
-    def bring_back(self) -> None:
-        """Copy the results that the host sees, and wait for them."""
+    def bring_back(self) -> bool:
+        """Copy the results that the host sees, and wait for them; return whether there were any."""
         for array, address in self._returns:
             self.queue.download(array, address)
         if self._returns:
             self.queue.wait()
+        return bool(self._returns)
 
     def close(self) -> None:
         """Free the memory."""

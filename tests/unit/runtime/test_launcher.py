@@ -47,12 +47,12 @@ def test_errors_end_the_run() -> None:
     address = ctypes.cast(function, ctypes.c_void_p).value
     assert address is not None
     rows = [row(address, [code]) for code in (0, 0, 700, 1)]
-    table = np.array(sum(rows, []), np.int64)
+    table = np.array(rows, np.int64).reshape(-1)
     start = table.ctypes.data
     assert launcher()(start, start + table.nbytes, -1) == start + 2 * len(rows[0]) * 8
     assert calls == [0, 0, 700]
     assert table[2 * len(rows[0]) + 1] == 700
     calls.clear()
-    table = np.array(sum(rows, []), np.int64)
+    table = np.array(rows, np.int64).reshape(-1)
     assert launcher()(table.ctypes.data, table.ctypes.data + table.nbytes, 0) == 0
     assert calls == [0, 0, 700, 1]

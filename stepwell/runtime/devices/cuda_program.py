@@ -1,0 +1,327 @@
+"""Programs on a GPU: tables of driver calls per set of sizes, and what every call does."""
+
+import ctypes
+import weakref
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stepwell.runtime.binding import STATUS_BYTES, Bases, Place
+from stepwell.runtime.devices.cuda_frames import CudaFrame, CudaFrames
+from stepwell.runtime.devices.cuda_table import LaunchTable, TableWriter
+from stepwell.runtime.devices.device import PLAIN, CallMode, Tensor
+from stepwell.runtime.devices.failures import describe, failure
+from stepwell.runtime.devices.grid_program import MAP_BYTES, WIDE, WORD, BoundGrids, GridBinder
+from stepwell.runtime.devices.staging import Staging
+from stepwell.runtime.driver.codes import broken, is_sticky, refused
+from stepwell.runtime.driver.gpu import Block, Gpu
+from stepwell.runtime.driver.modules import Module
+from stepwell.runtime.driver.queues import CudaQueue, TorchQueue
+from stepwell.runtime.driver.tensor_maps import TensorMaps
+from stepwell.runtime.driver.tensors import DeviceKind, TorchDeviceKind, order
+from stepwell.runtime.launcher import launcher
+from stepwell.runtime.memory import address_of
+from stepwell.runtime.report import Sample
+
+_ROW_FUNCTIONS = (
+    "cuCtxPushCurrent_v2",
+    "cuCtxPopCurrent_v2",
+    "cuLaunchKernel",
+    "cuLaunchKernelEx",
+    "cuMemcpyDtoDAsync_v2",
+    "cuMemcpyDtoHAsync_v2",
+    "cuStreamWaitEvent",
+    "cuEventRecord",
+)
+_NO_TIMING, _TIMING = 2, 0
+_MAP_WORDS = MAP_BYTES // WORD
+
+
+@dataclass(frozen=True)
+class LoadedCode:
+    """The kernels of an executable on a GPU."""
+
+    gpu: Gpu
+    modules: Mapping[str, Module]
+
+
+@dataclass(frozen=True)
+class BoundCuda(BoundGrids):
+    """A program for one set of argument shapes.
+
+    Attributes:
+        has_variants: whether how pointers lie decides what runs.
+        tables: what to call, by how the pointers lie.
+    """
+
+    has_variants: bool
+    tables: dict[bytes, LaunchTable] = field(default_factory=dict, compare=False)
+
+
+class CudaProgram:
+    """A program that runs again and again on a GPU, from several threads and on several streams if need be.
+
+    Args:
+        code: the kernels.
+        binder: fills in sizes.
+    """
+
+    def __init__(self, code: LoadedCode, binder: GridBinder) -> None:
+        self._gpu = code.gpu
+        self._code = code
+        self._binder = binder
+        self._slots = len(binder.checked) + 1
+        self._frames = CudaFrames(self._slots)
+        self._maps = TensorMaps(code.gpu)
+        self._launch = launcher()
+        self._addresses = {name: self._gpu.driver.address(name) for name in _row_functions(code, binder)}
+        self._prepared: list[Block] = []
+        # Calls that change the program's own tensors follow each other, whatever their streams.
+        self._turn = self._event() if binder.has_targets else 0
+        weakref.finalize(self, _release, code.gpu, self._frames)
+
+    def _event(self) -> int:
+        with self._gpu.current():
+            return self._gpu.driver.handle("cuEventCreate", _NO_TIMING)
+
+    def bind(self, sizes: Mapping[str, int]) -> BoundCuda:
+        """Return the program for these sizes."""
+        bound = self._binder.bind(sizes)
+        return BoundCuda(**vars(bound), has_variants=any(grid.grid.when for grid in bound.grids))
+
+    def prepare(self, bound: BoundCuda) -> list[int]:
+        """Run a program that takes nothing; return the addresses of its results."""
+        with self._gpu.current():
+            self._prepared = [Block(self._gpu, place.size, "prepared tensors") for place in bound.results]
+            addresses = [block.address for block in self._prepared]
+            self._run(bound, CudaQueue(self._gpu, self._gpu.stream), addresses, CallMode(check_errors=True))
+        return addresses
+
+    def call(self, bound: BoundCuda, arguments: Sequence[Tensor], results: Sequence[Tensor], mode: CallMode) -> None:
+        """Run the program on tensors; returns before the GPU is done where the host sees none of the results."""
+        self.report_failures()
+        queue = self.queue_for(arguments)
+        staging = Staging(queue)
+        on_gpu = all(isinstance(kind, DeviceKind | TorchDeviceKind) for kind, _ in (*arguments, *results))
+        with nullcontext() if on_gpu else self._gpu.current():
+            try:
+                addresses = self.stage(staging, bound, arguments, results)
+                self._run(bound, queue, addresses, mode, staging)
+            finally:
+                staging.close()
+
+    def queue_for(self, tensors: Sequence[Tensor]) -> CudaQueue:
+        """Return torch's current stream where a tensor is torch's, else our own."""
+        for kind, _ in tensors:
+            if isinstance(kind, TorchDeviceKind):
+                return TorchQueue(self._gpu, kind.torch)
+        return CudaQueue(self._gpu, self._gpu.stream)
+
+    def stage(
+        self, staging: Staging, bound: BoundCuda, arguments: Sequence[Tensor], results: Sequence[Tensor]
+    ) -> list[int]:
+        """Return the addresses of arguments and results, and let the queue wait for who made them."""
+        queue = staging.queue
+        assert isinstance(queue, CudaQueue)
+        addresses = []
+        for kind, value in arguments:
+            if isinstance(kind, DeviceKind):
+                order(self._gpu, before=value.stream, after=queue.stream)
+            elif isinstance(kind, TorchDeviceKind):
+                queue.borrow(value)
+            addresses.append(staging.argument(kind, value))
+        for result, place in zip(results, bound.results, strict=True):
+            addresses.append(staging.result(*result, place))
+        return addresses
+
+    def report_failures(self) -> None:
+        """Raise what finished calls have reported; waits for nothing."""
+        if self._slots > 1:
+            for frame in self._frames.all:
+                self._raise_failures(frame)
+
+    def _raise_failures(self, frame: CudaFrame) -> None:
+        found = frame.failures()
+        if found:
+            with self._gpu.current():
+                frame.forget()
+            raise failure(self._binder.program, self._binder.infos, self._binder.checked, found)
+
+    def _run(
+        self,
+        bound: BoundCuda,
+        queue: CudaQueue,
+        addresses: Sequence[int],
+        mode: CallMode,
+        staging: Staging | None = None,
+    ) -> None:
+        frame = self._frames.take(queue, bound.arena_bytes, bound.workspace)
+        try:
+            self.enqueue(bound, queue, frame, addresses, mode)
+            waited = staging is not None and staging.bring_back()
+            if mode.check_errors and not waited:
+                queue.wait()
+            if mode.check_errors or waited:
+                self._raise_failures(frame)
+        finally:
+            self._frames.give_back(queue, frame)
+
+    def take_frame(self, bound: BoundCuda, queue: CudaQueue) -> CudaFrame:
+        """Return a frame for good, for a captured program."""
+        return self._frames.take(queue, bound.arena_bytes, bound.workspace)
+
+    def enqueue(
+        self, bound: BoundCuda, queue: CudaQueue, frame: CudaFrame, addresses: Sequence[int], mode: CallMode = PLAIN
+    ) -> None:
+        """Put the whole program into a stream.
+
+        Raises:
+            LaunchError: a kernel could not be launched, or an earlier one broke.
+        """
+        bases = np.array(
+            (0, frame.arena, frame.workspace, frame.status, *addresses, queue.stream, _reported(frame), 0), np.int64
+        )
+        table = self._table(bound, bases)
+        words = table.words.copy()
+        bases[-1] = address_of(words)
+        words[table.patches] += bases[table.patch_bases]
+        for position, view, number in table.maps:
+            address = int(bases[view.place.base]) + view.place.offset
+            kernel = describe(self._binder.program.launches[number])
+            words[position : position + _MAP_WORDS] = self._maps.words(view, address, kernel)
+        if mode.samples is None and not mode.check_errors:
+            self._call(table, words, table.first, len(words))
+        else:
+            _Stepper(self, table, words, queue, mode).run()
+
+    def _call(self, table: LaunchTable, words: NDArray[np.int64], first: int, last: int) -> None:
+        """Call the rows from one word to another."""
+        start = address_of(words)
+        failed = self._launch(start + WORD * first, start + WORD * last, -1)
+        if failed:
+            at = (failed - start) // WORD
+            if at > table.first:
+                self._gpu.driver.attempt("cuCtxPopCurrent_v2", ctypes.byref(ctypes.c_size_t()))
+            self.refuse(int(words[at + 1]), table.launch_at(at))
+
+    def refuse(self, code: int, number: int | None) -> None:
+        """Raise the error for a row that failed; ``number`` is that of its launch."""
+        name = self._gpu.driver.name_of(code)
+        raise refused(code, name, "the program" if number is None else self.describe(number))
+
+    def describe(self, number: int) -> str:
+        """Name a launch for an error."""
+        return describe(self._binder.program.launches[number])
+
+    def _table(self, bound: BoundCuda, bases: NDArray[np.int64]) -> LaunchTable:
+        key = (bases[Bases.FIRST_ARGUMENT : -3] % WIDE).tobytes() if bound.has_variants else b""
+        table = bound.tables.get(key)
+        if table is None:
+            table = bound.tables[key] = self._make_table(bound, bases)
+        return table
+
+    def _make_table(self, bound: BoundCuda, bases: NDArray[np.int64]) -> LaunchTable:
+        count = len(bases)
+        stream, reported, own = count - 3, count - 2, count - 1
+        writer = TableWriter(self._addresses, stream, own)
+        writer.call("cuCtxPushCurrent_v2", self._gpu.context)
+        if self._turn:
+            writer.call("cuStreamWaitEvent", Place(stream, 0), self._turn, 0)
+        for grid in bound.grids:
+            if grid.runs([int(base) for base in bases]):
+                writer.launch(grid, self._code.modules[grid.kernel].functions[grid.grid.entry])
+        for copy in bound.copies:
+            writer.copy(copy)
+        if self._slots > 1:
+            size = STATUS_BYTES * self._slots
+            writer.call("cuMemcpyDtoHAsync_v2", Place(reported, 0), Place(Bases.STATUS, 0), size, Place(stream, 0))
+        if self._turn:
+            writer.call("cuEventRecord", self._turn, Place(stream, 0))
+        writer.call("cuCtxPopCurrent_v2", writer.room(1))
+        return writer.finish()
+
+
+class _Stepper:
+    """Calls the rows of a table launch by launch, to measure each, or to see each fail.
+
+    The first and last rows make the context the thread's own and give it back; between them it stays so.
+    """
+
+    def __init__(
+        self, program: CudaProgram, table: LaunchTable, words: NDArray[np.int64], queue: CudaQueue, mode: CallMode
+    ) -> None:
+        self._program = program
+        self._table = table
+        self._words = words
+        self._queue = queue
+        self._mode = mode
+        self._driver = queue.gpu.driver
+        self._events: list[tuple[int, int, int]] = []
+
+    def run(self) -> None:
+        """Call all rows."""
+        at = self._table.first
+        try:
+            for number, first, last in self._table.launches:
+                self._rows(at, first)
+                self._launch(number, first, last)
+                at = last
+            self._rows(at, len(self._words))
+            self._measure()
+        finally:
+            for _, begin, end in self._events:
+                self._driver.attempt("cuEventDestroy_v2", begin)
+                self._driver.attempt("cuEventDestroy_v2", end)
+
+    def _rows(self, first: int, last: int) -> None:
+        self._program._call(self._table, self._words, first, last)
+
+    def _launch(self, number: int, first: int, last: int) -> None:
+        measured = self._mode.samples is not None
+        if measured:
+            begin, end = (self._driver.handle("cuEventCreate", _TIMING) for _ in range(2))
+            self._events.append((number, begin, end))
+            self._driver.call("cuEventRecord", begin, self._queue.stream)
+        self._rows(first, last)
+        if measured:
+            self._driver.call("cuEventRecord", end, self._queue.stream)
+        if self._mode.check_errors:
+            code = self._driver.attempt("cuStreamSynchronize", self._queue.stream)
+            if code:
+                self._driver.attempt("cuCtxPopCurrent_v2", ctypes.byref(ctypes.c_size_t()))
+                name, kernel = self._driver.name_of(code), self._program.describe(number)
+                raise broken(code, name, kernel) if is_sticky(code) else refused(code, name, kernel)
+
+    def _measure(self) -> None:
+        if self._mode.samples is None:
+            return
+        with self._queue.gpu.current():
+            self._queue.wait()
+            for number, begin, end in self._events:
+                milliseconds = ctypes.c_float()
+                self._driver.call("cuEventElapsedTime", ctypes.byref(milliseconds), begin, end)
+                self._mode.samples.append(Sample(number, milliseconds.value / 1e3))
+
+
+def _reported(frame: CudaFrame) -> int:
+    return 0 if frame.reported is None else frame.reported.address
+
+
+def _row_functions(code: LoadedCode, binder: GridBinder) -> Sequence[str]:
+    """Return the driver functions that tables call; launches with clusters are beyond older drivers."""
+    grids = [grid for launch in binder.program.launches for grid in binder.infos[launch.kernel].grids]
+    clusters = any(grid.cluster > 1 for grid in grids)
+    return [name for name in _ROW_FUNCTIONS if clusters or name != "cuLaunchKernelEx"]
+
+
+def _release(gpu: Gpu, frames: CudaFrames) -> None:
+    driver: Any = gpu.driver
+    if driver.attempt("cuCtxPushCurrent_v2", gpu.context) == 0:
+        if driver.attempt("cuCtxSynchronize") == 0:
+            for frame in frames.all:
+                frame.release()
+        driver.attempt("cuCtxPopCurrent_v2", ctypes.byref(ctypes.c_size_t()))

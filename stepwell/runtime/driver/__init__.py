@@ -1,0 +1,1 @@
+"""The CUDA driver: its library, a GPU, and what lives on it."""
