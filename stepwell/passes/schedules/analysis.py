@@ -10,7 +10,18 @@ from typing import Any
 
 from stepwell.passes.schedules.indexing import Ranges, coefficient, linearise
 from stepwell.passes.schedules.kernel import Kernel, Refusal, defining, fold_index_op, indexing_maps, is_reduction
-from stepwell.passes.schedules.steps import Fill, Forward, Guarded, Indices, Leaf, Loops, Step, apply_map, step
+from stepwell.passes.schedules.steps import (
+    Condition,
+    Fill,
+    Forward,
+    Guarded,
+    Indices,
+    Leaf,
+    Loops,
+    Step,
+    apply_map,
+    step,
+)
 from stepwell.support.bindings import ir
 from stepwell.support.symbolic import Expr
 
@@ -41,7 +52,8 @@ class Uses:
     Attributes:
         accesses: (buffer, position of the element in it), each once.
         reductions: reads of reductions, result -> index tuples.
-        pinned: variables whose value itself is used (an index as data, a guard), not only a position made of it.
+        valued: variables whose value itself is used as data, not only a position made of it.
+        guards: conditions on indices, on the way to what is read under them.
         guarded: accesses that happen under a condition only.
         data: symbols that stand for indices read from memory -> variables they depend on.
         computed: pointwise ops evaluated, op's first result -> loop indices.
@@ -51,7 +63,8 @@ class Uses:
 
     accesses: dict[tuple[Any, Expr], None] = field(default_factory=dict)
     reductions: dict[Any, dict[Indices, None]] = field(default_factory=dict)
-    pinned: set[str] = field(default_factory=set)
+    valued: set[str] = field(default_factory=set)
+    guards: dict[Condition, None] = field(default_factory=dict)
     guarded: set[tuple[Any, Expr]] = field(default_factory=set)
     data: dict[str, frozenset[str]] = field(default_factory=dict)
     computed: dict[Any, dict[Indices, None]] = field(default_factory=dict)
@@ -64,6 +77,10 @@ class Uses:
         for name in expr.symbols & self.data.keys():
             names |= self.data[name]
         return frozenset(names)
+
+    def pinned(self) -> set[str]:
+        """Return the variables that more depends on than positions."""
+        return self.valued.union(*(self.depends(guard.index) for guard in self.guards))
 
     def stride(self, position: Expr, variable: str) -> int | None:
         """Return the distance of neighbours along ``variable``; None where it is not one known number."""
@@ -88,7 +105,7 @@ class Uses:
 
     def lines_up(self, outer: str, inner: str, extent: Expr) -> bool:
         """Tell whether one step of ``outer`` is ``extent`` steps of ``inner``, wherever either is used."""
-        if {outer, inner} & self.pinned or any({outer, inner} & names for names in self.data.values()):
+        if {outer, inner} & self.pinned() or any({outer, inner} & names for names in self.data.values()):
             return False
         for position in (*(place for _, place in self.accesses), *self.positions):
             outside, inside = coefficient(position, outer), coefficient(position, inner)
@@ -171,11 +188,11 @@ class Walk:
         values[result] = self._used_as_data(found)
 
     def _used_as_data(self, found: Iterable[Expr | frozenset[str]]) -> frozenset[str]:
-        """Pin the variables of indices that become data; return the variables that all of ``found`` depend on."""
+        """Note the variables of indices that become data; return the variables that all of ``found`` depend on."""
         names: frozenset[str] = frozenset()
         for value in found:
             if isinstance(value, Expr):
-                self.uses.pinned |= self.uses.depends(value)
+                self.uses.valued |= self.uses.depends(value)
                 names |= self.uses.depends(value)
             else:
                 names |= value
@@ -219,7 +236,7 @@ class Walk:
                 self.body(op, known)
             case Guarded(conditions, inside, outside):
                 for condition in conditions:
-                    self.uses.pinned |= self.uses.depends(condition.index)
+                    self.uses.guards[condition] = None
                     self.uses.cost += 2
                 self._conditions += 1
                 self._visit(inside)

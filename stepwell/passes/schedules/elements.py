@@ -11,7 +11,7 @@ from typing import Any
 
 from stepwell.passes.schedules.abi import Buffer, OpenKernel
 from stepwell.passes.schedules.code import Code
-from stepwell.passes.schedules.indexing import ZERO
+from stepwell.passes.schedules.indexing import LANE, ZERO
 from stepwell.passes.schedules.kernel import Refusal, defining, fold_index_op, indexing_maps
 from stepwell.passes.schedules.memory import load, store
 from stepwell.passes.schedules.steps import (
@@ -39,12 +39,14 @@ class Elements:
     Attributes:
         open: the function being written.
         code: writes into it.
+        lanes_agree: True where conditions on indices are known to hold for all lanes of a vector or for none.
     """
 
     def __init__(self, open_kernel: OpenKernel) -> None:
         self.open = open_kernel
         self.kernel = open_kernel.kernel
         self.code: Code = open_kernel.code
+        self.lanes_agree = False
         self._bound: dict[Any, Reader] = {}
         self._constants: dict[Any, Buffer] = {}
         self._bit = ir.IntegerType.get_signless(1)
@@ -106,8 +108,9 @@ class Elements:
 
     def _guarded(self, found: Guarded, tensor: Any) -> Any:
         code = self.code
-        uniform = [c for c in found.conditions if code.is_uniform(c.index) and code.is_uniform(c.multiple_of or ZERO)]
-        varying = [c for c in found.conditions if c not in uniform]
+        conditions = [c.at({LANE: ZERO}) for c in found.conditions] if self.lanes_agree else found.conditions
+        uniform = [c for c in conditions if code.is_uniform(c.index) and code.is_uniform(c.multiple_of or ZERO)]
+        varying = [c for c in conditions if c not in uniform]
         if uniform:
             rest = Guarded(tuple(varying), found.inside, found.outside) if varying else found.inside
             return self._branch(self._all(uniform), rest, found.outside, tensor)
@@ -235,7 +238,9 @@ class _Body:
     def write(self) -> list[Any]:
         *ops, end = (op.operation for op in self.block.operations)
         for op in ops:
-            self._write_op(op)
+            # What comes of it has its place in the user's program, down to machine code.
+            with op.location:
+                self._write_op(op)
         return [self.value(operand) for operand in end.operands]
 
     def _write_op(self, op: Any) -> None:
@@ -281,7 +286,8 @@ class _Body:
     def _write_region(self, region: Any) -> list[Any]:
         *ops, end = (op.operation for op in region.blocks[0].operations)
         for op in ops:
-            self._write_op(op)
+            with op.location:
+                self._write_op(op)
         return [self.code.broadcast(self.value(operand)) for operand in end.operands]
 
     def _clone(self, op: Any) -> Any:

@@ -4,7 +4,7 @@
 that they cannot disagree.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from stepwell.passes.schedules.indexing import ZERO, Ranges, linearise
@@ -55,6 +55,11 @@ class Condition:
     size: Expr
     multiple_of: Expr | None = None
     multiple: Expr | None = None
+
+    def at(self, values: dict[str, Expr]) -> "Condition":
+        """Return the condition for given values of variables; it is about indices only, not about sizes."""
+        multiple_of = None if self.multiple_of is None else self.multiple_of.substitute(values)
+        return replace(self, index=self.index.substitute(values), multiple_of=multiple_of)
 
 
 @dataclass(frozen=True)

@@ -90,7 +90,10 @@ class _TileWriter:
             for across in range(tile.across)
         ]
         code.lanes = tile.lanes
+        # Vectors start at multiples of their length, and so do the parts that they are read from.
+        self.elements.lanes_agree = True
         values = [self.results.read(self.elements, place) for place in places]
+        self.elements.lanes_agree = False
         for place, value in zip(places, values, strict=True):
             self.results.store(self.elements, place, value)
         code.lanes = 1

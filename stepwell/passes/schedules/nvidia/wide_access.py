@@ -1,6 +1,6 @@
 """Whether the neighbouring elements of a loop can be loaded and stored as vectors of 16 bytes."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -49,27 +49,40 @@ def widest(kernel: Kernel, nest: Nest, ops: Iterable[Any]) -> Wide:
     if not nest.variables:
         return Wide(1, reason="there is one element")
     lane, uses = nest.variables[-1], nest.uses
-    if lane in uses.pinned:
+    if lane in uses.valued:
         return Wide(1, reason="the innermost index is used as a value")
     if any(_branches(op) for op in ops):
         return Wide(1, reason="a branch depends on data")
     contiguous: list[tuple[int, Expr]] = []
-    gone = dict.fromkeys(nest.gone, ZERO)
     for buffer, position in uses.accesses:
         stride = uses.stride(position, lane)
         if stride not in (0, 1):
             apart = "irregularly" if stride is None else f"{stride} elements apart"
             return Wide(1, reason=f"neighbours lie {apart} in a buffer")
         if stride == 1:
-            contiguous.append((bytes_of(_element(kernel, buffer)), position.substitute(gone)))
+            contiguous.append((bytes_of(_element(kernel, buffer)), position))
     lanes = WIDE // max(size for size, _ in contiguous)
+    guards = [guard for guard in uses.guards if lane in uses.depends(guard.index)]
+    if any(uses.stride(guard.index, lane) != 1 or guard.multiple_of is not None for guard in guards):
+        return Wide(1, reason="neighbours are read under different conditions")
+    return _aligned(
+        nest,
+        lanes,
+        [*(position for _, position in contiguous), *(guard.index for guard in guards)],
+        [guard.size for guard in guards],
+    )
+
+
+def _aligned(nest: Nest, lanes: int, positions: Sequence[Expr], ends: Sequence[Expr]) -> Wide:
+    """Check that vectors start at multiples of ``lanes`` in ``positions``, and that ``ends`` are such multiples."""
     multiples: dict[Expr, None] = {}
-    for _, position in contiguous:
-        for factor in _steps(position, lane):
-            if not _divides(factor, lanes):
-                if factor.is_constant:
-                    return Wide(1, reason=f"vectors of {lanes} would start at multiples of {factor}")
-                multiples[factor] = None
+    gone = dict.fromkeys(nest.gone, ZERO)
+    steps = [step for position in positions for step in _steps(position.substitute(gone), nest.variables[-1])]
+    for factor in (*steps, *ends):
+        if not _divides(factor, lanes):
+            if factor.is_constant:
+                return Wide(1, reason=f"vectors of {lanes} would start at multiples of {factor}")
+            multiples[factor] = None
     if len(multiples) > _MOST_TESTS:
         return Wide(1, reason="too many sizes would have to be multiples of a vector")
     tests = f" where {', '.join(map(str, multiples))} are multiples" if multiples else ""
