@@ -13,7 +13,6 @@ import numpy as np
 
 from stepwell.runtime.simulator.instructions.mbarriers import barrier_places
 from stepwell.runtime.simulator.machine.async_groups import AsyncGroups
-from stepwell.runtime.simulator.machine.async_work import AsyncWork
 from stepwell.runtime.simulator.machine.batch import Batch
 from stepwell.runtime.simulator.machine.binding import Binder
 from stepwell.runtime.simulator.machine.lanes import Array, Lanes

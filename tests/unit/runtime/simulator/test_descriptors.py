@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from stepwell.runtime.simulator.matrices.descriptors import MatrixDescriptor, assemble_matrix
+from stepwell.runtime.simulator.matrices.descriptors import MatrixDescriptor, assemble_matrix, matrix_cells
 from stepwell.runtime.simulator.matrices.swizzles import pattern_bytes, swizzle
 
 Nested = tuple[Any, ...]
@@ -43,9 +43,9 @@ def _encode(start: int, leading: int, stride: int, mode: int, base: int = 0) -> 
     return (start & 0x3FFFF) >> 4 | leading << 16 | stride << 32 | base << 49 | mode << 62
 
 
-def _elements(descriptor: MatrixDescriptor, rows: int, columns: int, itemsize: int, k_major: bool) -> np.ndarray:
+def _elements(descriptor: int, rows: int, columns: int, itemsize: int, k_major: bool) -> np.ndarray:
     """Return the byte address of every element, through the same assembly as the matrices."""
-    cells = descriptor.cells(rows, columns, itemsize, k_major=k_major)
+    (cells,) = matrix_cells(np.array([descriptor], np.uint64), rows, columns, itemsize, k_major=k_major)
     inside = cells[..., None] + np.arange(0, 16, itemsize)
     return assemble_matrix(inside, k_major=k_major)
 
@@ -54,7 +54,7 @@ def _elements(descriptor: MatrixDescriptor, rows: int, columns: int, itemsize: i
 def test_canonical_layouts(name: str) -> None:
     bits, shape, stride, itemsize, k_major, leading, stride_code = EXAMPLES[name]
     expected = _swizzled(_layout(shape, stride), bits, itemsize)
-    descriptor = MatrixDescriptor.decode(_encode(2048, leading, stride_code, MODES[bits]))
+    descriptor = _encode(2048, leading, stride_code, MODES[bits])
     addresses = _elements(descriptor, *expected.shape, itemsize, k_major)
     assert np.array_equal(addresses, 2048 + expected)
 
@@ -69,21 +69,21 @@ def test_layout_table(bits: int, k_major: bool) -> None:
     else:
         repeats = 64 // (8 * width)
         layout = _layout(((8, width, repeats), (8, 2)), ((1, 8, leading // 2), (8 * width, stride // 2)))
-    descriptor = MatrixDescriptor.decode(_encode(8192, leading >> 4, stride >> 4, MODES[bits]))
+    descriptor = _encode(8192, leading >> 4, stride >> 4, MODES[bits])
     assert np.array_equal(_elements(descriptor, 64, 16, 2, k_major), 8192 + _swizzled(layout, bits, 2))
 
 
 def test_a_start_inside_the_pattern_steps_along_k() -> None:
     """With 128-byte swizzling, k block j of a 64-column tile starts 32*j bytes in: the tile's own columns 16*j on."""
-    tile = _elements(MatrixDescriptor.decode(_encode(1024, 1, 64, 1)), 64, 64, 2, True)
+    tile = _elements(_encode(1024, 1, 64, 1), 64, 64, 2, True)
     for block in range(4):
-        part = _elements(MatrixDescriptor.decode(_encode(1024 + 32 * block, 1, 64, 1)), 64, 16, 2, True)
+        part = _elements(_encode(1024 + 32 * block, 1, 64, 1), 64, 16, 2, True)
         assert np.array_equal(part, tile[:, 16 * block : 16 * block + 16])
 
 
 def test_the_base_offset_moves_the_pattern() -> None:
-    aligned = _elements(MatrixDescriptor.decode(_encode(1024, 1, 64, 1)), 8, 16, 2, True)
-    moved = _elements(MatrixDescriptor.decode(_encode(1024 + 256, 1, 64, 1, base=2)), 8, 16, 2, True)
+    aligned = _elements(_encode(1024, 1, 64, 1), 8, 16, 2, True)
+    moved = _elements(_encode(1024 + 256, 1, 64, 1, base=2), 8, 16, 2, True)
     assert np.array_equal(moved, aligned + 256)
 
 
@@ -114,3 +114,12 @@ def test_swizzle_tables(span: int) -> None:
         cell = (place - 4096) // 16 % 8
         assert line == (address - 4096) // 128
         assert lines[line % len(lines)][cell] == (address - 4096) // 16 % 8
+
+
+def test_fields_and_several_matrices_at_once() -> None:
+    plain, swizzled = _encode(2048, 16, 8, 0), _encode(4096, 1, 64, 1, base=3)
+    assert MatrixDescriptor.decode(swizzled) == MatrixDescriptor(4096, 16, 1024, 3, 128)
+    both = matrix_cells(np.array([plain, swizzled, plain], np.uint64), 16, 16, 2, k_major=True)
+    for number, bits in enumerate((plain, swizzled, plain)):
+        alone = matrix_cells(np.array([bits], np.uint64), 16, 16, 2, k_major=True)
+        assert np.array_equal(both[number], alone[0])

@@ -28,7 +28,7 @@ def test_boxes_of_every_rank(rank: int) -> None:
     box = (8, *(int(extent) for extent in rng.integers(1, 4, rank - 1)))
     tensor_map = TensorMapValue(4096, "bfloat16", sizes, _strides(sizes, 2), box)
     start = tuple(int(at) for at in rng.integers(-3, 15, rank))
-    addresses, inside = tensor_map.elements(start)
+    addresses, inside = tensor_map.pieces(start, 2)
     strides = (2, *tensor_map.strides)
     for position, place in enumerate(np.ndindex(*reversed(box))):
         index = tuple(at + i for at, i in zip(start, reversed(place), strict=True))
@@ -42,11 +42,25 @@ def test_element_strides() -> None:
     """ceil(box / stride) elements per dimension, but every one of the innermost."""
     tensor_map = TensorMapValue(0, "float32", (64, 64), (256,), (8, 5), element_strides=(3, 2))
     assert tensor_map.extents == (8, 3)
-    addresses, inside = tensor_map.elements((4, -2))
+    addresses, inside = tensor_map.pieces((4, -2), 4)
     assert (addresses // 256).tolist()[0][0] == -2
     assert (addresses[:, 0] - 16).tolist() == [-512, 0, 512]
     assert np.diff(addresses[1]).tolist() == [4] * 7
     assert inside.all(axis=1).tolist() == [False, True, True]
+
+
+def test_pieces_of_sixteen_bytes() -> None:
+    """They are the elements' addresses, eight at a time, where no piece is half inside."""
+    tensor_map = TensorMapValue(0, "float16", (40, 64), (96,), (32, 4), 64)
+    assert tensor_map.piece_bytes((16, 0)) == 16
+    assert tensor_map.piece_bytes((17, 0)) == 2
+    assert TensorMapValue(0, "float16", (41, 64), (96,), (32, 4), 64).piece_bytes((16, 0)) == 2
+    for coordinates in ((16, 0), (-8, 62)):
+        single, inside = tensor_map.pieces(coordinates, 2)
+        whole, whole_inside = tensor_map.pieces(coordinates, 16)
+        assert np.array_equal(whole, single[:, ::8])
+        assert np.array_equal(np.repeat(whole_inside, 8, axis=1), inside)
+    assert np.array_equal(tensor_map.shared_addresses(512, 16), tensor_map.shared_addresses(512, 2)[:, ::8])
 
 
 @pytest.mark.parametrize("span", [0, 32, 64, 128])
@@ -54,7 +68,7 @@ def test_shared_addresses(span: int) -> None:
     """Row r of a box is row r of span bytes; its 16-byte cells change places with the number of their 128-byte line."""
     inner = span or 80
     tensor_map = TensorMapValue(0, "float16", (256, 64), (512,), (inner // 2, 16), span)
-    places = tensor_map.shared_addresses(3072)
+    places = tensor_map.shared_addresses(3072, 2)
     for row in range(16):
         for column in range(inner // 2):
             byte = 3072 + row * inner + column * 2
@@ -64,7 +78,7 @@ def test_shared_addresses(span: int) -> None:
 
 def test_a_narrow_row_fills_its_span() -> None:
     tensor_map = TensorMapValue(0, "float16", (256, 64), (512,), (16, 16), 64)
-    assert tensor_map.shared_addresses(0)[1, 0] == 64
+    assert tensor_map.shared_addresses(0, 2)[1, 0] == 64
     assert tensor_map.copy_bytes == 512
 
 
