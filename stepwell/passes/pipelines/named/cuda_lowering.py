@@ -51,6 +51,6 @@ class CudaLoweringPipeline(NamedPipeline):
             "gpu.module(convert-gpu-to-nvvm{use-bare-ptr-memref-call-conv=true},convert-nvvm-to-llvm)",
             "canonicalize,cse,reconcile-unrealized-casts",
             "gpu-mark-tensor-maps",
-            *(("ensure-debug-info-scope-on-llvm-func{emission-kind=LineTablesOnly}",) if self.line_info else ()),
+            *(("ensure-debug-info-scope-on-llvm-func{emission-kind=DebugDirectivesOnly}",) if self.line_info else ()),
             f"nvvm-attach-target{{{chip}}}",
         ]

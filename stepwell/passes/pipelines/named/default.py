@@ -24,6 +24,7 @@ class DefaultPipeline(NamedPipeline):
     target: str = option("cpu", help="what to make code for, such as cpu:x86-64-v3")
     contract: bool = option(True, help="let a*b+c round once")
     keep_roundings: bool = option(False, help="round to float16 and bfloat16 after every op, as eager torch does")
+    line_info: bool = option(False, help="carry the lines of the user's program to a GPU's PTX")
 
     def steps(self) -> "Sequence[str | Step]":
         """Return the steps."""
@@ -42,5 +43,5 @@ class DefaultPipeline(NamedPipeline):
             *((f"func.func(pack-constants{{target={self.target}}})",) if is_cpu else ()),
             # A whole attention rounds where it can, not where its ops do.
             "linalg-fuse" if is_cpu or self.keep_roundings else "linalg-fuse{attention=true}",
-            *kernel_steps(self.target, self.contract, self.keep_roundings),
+            *kernel_steps(self.target, self.contract, self.keep_roundings, self.line_info),
         ]

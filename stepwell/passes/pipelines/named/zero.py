@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from stepwell.passes.base import option
 from stepwell.passes.pipelines.catalogue import NamedPipeline, register_pipeline
+from stepwell.support.errors import InvalidOptionError
 from stepwell.support.target import Target
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ class ZeroPipeline(NamedPipeline):
     target: str = option("cpu", help="what to make code for, such as cpu:x86-64-v3")
     contract: bool = option(True, help="let a*b+c round once")
     keep_roundings: bool = option(False, help="round to float16 and bfloat16 after every op, as eager torch does")
+    line_info: bool = option(False, help="carry the lines of the user's program to a GPU's PTX")
 
     def steps(self) -> "Sequence[str | Step]":
         """Return the steps."""
@@ -33,14 +35,18 @@ class ZeroPipeline(NamedPipeline):
             "convert-graph-to-linalg,cse",
             "verify-linalg",
             "linalg-fuse",
-            *kernel_steps(self.target, self.contract, self.keep_roundings),
+            *kernel_steps(self.target, self.contract, self.keep_roundings, self.line_info),
         ]
 
 
-def kernel_steps(target: str, contract: bool, keep_roundings: bool) -> "Sequence[str | Step]":
+def kernel_steps(target: str, contract: bool, keep_roundings: bool, line_info: bool) -> "Sequence[str | Step]":
     """Return what follows fusion: forming kernels, planning memory, and the road of each kernel."""
     machine = Target.parse(target)
     options = f"target={target} contract={str(contract).lower()} keep-roundings={str(keep_roundings).lower()}"
+    if machine.kind == "cuda":
+        options += f" line-info={str(line_info).lower()}"
+    elif line_info:
+        raise InvalidOptionError(f"line-info is for GPUs, not for target '{machine}'", fix="leave it out")
     return [
         "form-kernels",
         f"plan-buffers{{alignment={machine.buffer_alignment}}}",
