@@ -23,12 +23,13 @@ def to_ptx(module: Any) -> str:
         CompileError: LLVM refused it.  What LLVM has no instructions for ends the process.
     """
     with module.context, ir.Location.unknown():
-        copy = ir.Module.parse(str(module.get_asm(enable_debug_info=True)))
+        copy = module.clone(ip=False)
         try:
-            PassManager.parse(_TO_PTX).run(copy.operation)
+            PassManager.parse(_TO_PTX).run(copy)
         except ir.MLIRError as error:
             raise CompileError(f"the kernel cannot be translated to PTX: {error}") from error
-        binaries = [op.operation for op in copy.body.operations if op.operation.name == "gpu.binary"]
-        (described,) = ir.ArrayAttr(binaries[0].attributes["objects"])
+        operations = [op.operation for op in copy.regions[0].blocks[0].operations]
+        (binary,) = [op for op in operations if op.name == "gpu.binary"]
+        (described,) = ir.ArrayAttr(binary.attributes["objects"])
         # The text ends with a zero byte.
         return str(gpu.ObjectAttr(described).object.rstrip(b"\0").decode())

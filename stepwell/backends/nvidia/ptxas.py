@@ -105,7 +105,7 @@ def assemble(ptx: str, arch: str, *, seconds: float = SECONDS) -> tuple[bytes, P
     with tempfile.TemporaryDirectory(prefix="stepwell-") as directory:
         source, target = Path(directory, "kernel.ptx"), Path(directory, "kernel.cubin")
         source.write_text(ptx)
-        command = [path, *_OPTIONS, f"-arch={arch}", source, "-o", target]
+        command: list[str | Path] = [path, *_OPTIONS, f"-arch={arch}", source, "-o", target]
         try:
             done = subprocess.run(command, capture_output=True, text=True, timeout=seconds, check=False)
         except subprocess.TimeoutExpired:

@@ -44,8 +44,8 @@ def kernel(
 # A kernel that asks sm_80 for what only sm_90a has.
 FOREIGN = """
 gpu.module @kernels [#nvvm.target<chip = "sm_80", features = "+ptx70">] attributes {stepwell.kernel = "k",
-    stepwell.grids = [{blocks = "1", cluster = 1 : i64, entry = "k_0", shared_bytes = 0 : i64, tensor_maps = [], threads = 128 : i64,
-    when = ""}]} {
+    stepwell.grids = [{blocks = "1", cluster = 1 : i64, entry = "k_0", shared_bytes = 0 : i64, tensor_maps = [],
+    threads = 128 : i64, when = ""}]} {
   llvm.func @k_0() attributes {gpu.kernel, nvvm.kernel} {
     llvm.call_intrinsic "llvm.nvvm.wgmma.fence.sync.aligned"() : () -> ()
     llvm.return
