@@ -67,7 +67,7 @@ class Grid:
         assert self.when in ("", "aligned", "unaligned")
 
     def write(self, code: Code, body: "Callable[[Block], None]") -> None:
-        """Write the loops; ``body`` writes what one thread does."""
+        """Write the loops; ``body`` writes what one thread does, where there are blocks at all."""
         i64 = ir.IntegerType.get_signless(64)
         notes = {BLOCKS: ir.StringAttr.get(str(self.blocks))}
         if self.when:
@@ -80,7 +80,9 @@ class Grid:
         def threads(block: Expr) -> None:
             depth = code.depth
             here = Expr.const(self.threads)
-            _forall(code, here, "thread", lambda thread: body(Block(code, block, thread, self.threads, depth)))
+            # Nothing is known of indices that do not exist, not even that sizes can be divided by.
+            inside = body if self.blocks != ZERO else _nothing
+            _forall(code, here, "thread", lambda thread: inside(Block(code, block, thread, self.threads, depth)))
 
         _forall(code, self.blocks, "block", threads, notes)
 
@@ -129,6 +131,10 @@ class Block:
         attributes = {"mode": ir.Attribute.parse(f"#gpu<shuffle_mode {mode}>")}
         made = self.code.effect("gpu.shuffle", operands, (value.type, ir.IntegerType.get_signless(1)), attributes)
         return made.results[0]
+
+
+def _nothing(_: Block) -> None:
+    """Write no code."""
 
 
 def _forall(

@@ -81,7 +81,7 @@ def _aligned(nest: Nest, lanes: int, positions: Sequence[Expr], ends: Sequence[E
     for factor in (*steps, *ends):
         if not _divides(factor, lanes):
             if factor.is_constant:
-                return Wide(1, reason=f"vectors of {lanes} would start at multiples of {factor}")
+                return Wide(1, reason=f"steps of {factor} elements are no whole vectors of {lanes}")
             multiples[factor] = None
     if len(multiples) > _MOST_TESTS:
         return Wide(1, reason="too many sizes would have to be multiples of a vector")

@@ -1,0 +1,256 @@
+"""Pointwise kernels on the simulated GPU compute what numpy computes: any size, type, broadcast, alignment."""
+
+import ml_dtypes
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from stepwell.backends.nvidia.in_process import compile_text, simulate
+
+RELU_OF_PRODUCT = """%q = arith.mulf %i0, %i1 : f32
+%z = arith.constant 0.0 : f32
+%r = arith.maximumf %q, %z : f32"""
+SAME = "(i, j) -> (i, j)"
+
+
+def agree(run, wanted):
+    for one, other in zip(run.outputs, wanted, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_static_sizes_in_one_kernel(kernel, rng):
+    """Sizes of one, of no whole vector, of no whole block; aligned and not."""
+    shapes = [(), (1,), (9,), (3, 5, 7), (0, 4), (4, 260), (33, 130), (5, 4099)]
+    results, inputs, wanted = [], [], []
+    for shape in shapes:
+        results.append(kernel.pointwise([kernel.argument(shape), kernel.argument(shape)], RELU_OF_PRODUCT))
+        x, y = (rng.standard_normal(shape).astype("f4") for _ in range(2))
+        if x.size:
+            x.flat[0] = np.nan
+        inputs += [x, y]
+        wanted.append(np.maximum(x * y, 0))
+    made = compile_text(kernel.returns(*results))
+    assert made.info.schedule == "pointwise"
+    for shift in (0, 1):
+        agree(simulate(made, inputs, shift=shift), wanted)
+
+
+def test_dynamic_sizes_one_of_which_comes_only_within_an_expression(kernel, rng):
+    shape = ("s0", 5, "2*s1 + 1")
+    a, b = kernel.argument(shape), kernel.argument(shape)
+    made = compile_text(kernel.returns(kernel.pointwise([a, b], RELU_OF_PRODUCT)))
+    for sizes in [(0, 5, 5), (1, 5, 1), (3, 5, 7), (10, 5, 101)]:
+        x, y = (rng.standard_normal(sizes).astype("f4") for _ in range(2))
+        agree(simulate(made, [x, y]), [np.maximum(x * y, 0)])
+
+
+def test_vectors_where_a_size_known_late_allows_them(kernel, rng):
+    a, b = kernel.argument((6, "s0")), kernel.argument(("s0",))
+    target = kernel.empty((6, "s0"))
+    (result,) = kernel.generic(
+        [(a, SAME), (b, "(i, j) -> (j)")], [(target, SAME)], "pp", "%r = arith.addf %i0, %i1 : f32"
+    )
+    made = compile_text(kernel.returns(result))
+    assert "where s0 are multiples" in made.info.reasons[0]
+    for size in (0, 1, 4, 7, 300, 302):
+        x, y = rng.standard_normal((6, size)).astype("f4"), rng.standard_normal(size).astype("f4")
+        for shift in (0, 3):
+            agree(simulate(made, [x, y], shift=shift), [x + y])
+
+
+def test_every_dtype_in_one_kernel(kernel, rng):
+    names = {"f64": "f8", "f32": "f4", "i64": "i8", "i32": "i4", "i16": "i2", "i8": "i1"}
+    results, inputs, wanted = [], [], []
+    for element, name in names.items():
+        operands = [kernel.argument((3, 45), element) for _ in range(2)]
+        op = "addf" if element.startswith("f") else "addi"
+        results.append(kernel.pointwise(operands, f"%r = arith.{op} %i0, %i1 : {element}", element))
+        pair = [(rng.standard_normal((3, 45)) * 40).astype(name) for _ in range(2)]
+        inputs += pair
+        wanted.append(pair[0] + pair[1])
+    for element, name in {"f16": np.float16, "bf16": ml_dtypes.bfloat16}.items():
+        operands = [kernel.argument((4, 48), element) for _ in range(2)]
+        results.append(kernel.pointwise(operands, f"%r = arith.mulf %i0, %i1 : {element}", element))
+        pair = [rng.standard_normal((4, 48)).astype(name) for _ in range(2)]
+        inputs += pair
+        wanted.append((pair[0].astype("f4") * pair[1].astype("f4")).astype(name))
+    flags = [kernel.argument((3, 45), "i1") for _ in range(2)]
+    results.append(kernel.pointwise(flags, "%r = arith.xori %i0, %i1 : i1", "i1"))
+    pair = [rng.standard_normal((3, 45)) > 0 for _ in range(2)]
+    made = compile_text(kernel.returns(*results))
+    for shift in (0, 1):
+        agree(simulate(made, inputs + pair, shift=shift), [*wanted, pair[0] ^ pair[1]])
+
+
+def test_mixed_types_share_the_lanes_of_the_widest(kernel, rng):
+    a, b = kernel.argument((8, 64), "f16"), kernel.argument((8, 64), "f32")
+    body = "%w = arith.extf %i0 : f16 to f32\n%r = arith.cmpf olt, %w, %i1 : f32"
+    made = compile_text(kernel.returns(kernel.pointwise([a, b], body, "i1")))
+    assert "vectors of 4" in made.info.reasons[0]
+    x, y = rng.standard_normal((8, 64)).astype("f2"), rng.standard_normal((8, 64)).astype("f4")
+    agree(simulate(made, [x, y]), [x.astype("f4") < y])
+
+
+def test_pad_slice_concat_insert_and_reshape_are_read_through(kernel, rng):
+    a, b = kernel.argument((3, 9)), kernel.argument((3, 11))
+    padded = kernel.pad(a, (1, 2), (0, 3), "7.0")
+    below = kernel.pad(b, (2, 0), (1, 0), "0.0")
+    joined = kernel.op(
+        f"tensor.concat dim(1) {a[0]}, {b[0]}, {a[0]} : (tensor<3x9xf32>, tensor<3x11xf32>, tensor<3x9xf32>)"
+        " -> tensor<3x29xf32>",
+        (3, 29),
+    )
+    every_other = kernel.op(
+        f"tensor.extract_slice {joined[0]}[1, 3] [2, 12] [1, 2] : tensor<3x29xf32> to tensor<2x12xf32>", (2, 12)
+    )
+    written = kernel.op(
+        f"tensor.insert_slice {every_other[0]} into {joined[0]}[1, 4] [2, 12] [1, 2]"
+        " : tensor<2x12xf32> into tensor<3x29xf32>",
+        (3, 29),
+    )
+    flat = kernel.op(f"tensor.collapse_shape {b[0]} [[0, 1]] : tensor<3x11xf32> into tensor<33xf32>", (33,))
+    split = kernel.op(
+        f"tensor.expand_shape {flat[0]} [[0, 1]] output_shape [11, 3] : tensor<33xf32> into tensor<11x3xf32>", (11, 3)
+    )
+    results = [padded, below, joined, every_other, written, split]
+    doubled = [kernel.pointwise([tensor], "%r = arith.addf %i0, %i0 : f32") for tensor in results]
+    x, y = rng.standard_normal((3, 9)).astype("f4"), rng.standard_normal((3, 11)).astype("f4")
+    cat = np.concatenate([x, y, x], 1)
+    late = cat.copy()
+    late[1:3, 4:28:2] = cat[1:3, 3:27:2]
+    wanted = [np.pad(x, ((1, 0), (2, 3)), constant_values=7), np.pad(y, ((2, 1), (0, 0)))]
+    wanted += [cat, cat[1:3, 3:27:2], late, y.reshape(11, 3)]
+    agree(simulate(kernel.returns(*doubled), [x, y]), [one + one for one in wanted])
+
+
+def test_slices_that_start_inside_a_vector_are_read_by_element(kernel, rng):
+    a = kernel.argument((6, 40))
+    parts, wanted = [], []
+    x = rng.standard_normal((6, 40)).astype("f4")
+    for first in (4, 5):
+        part = kernel.op(
+            f"tensor.extract_slice {a[0]}[1, {first}] [4, 32] [1, 1] : tensor<6x40xf32> to tensor<4x32xf32>", (4, 32)
+        )
+        parts.append(kernel.pointwise([part], "%r = arith.negf %i0 : f32"))
+        wanted.append(-x[1:5, first : first + 32])
+    made = compile_text(kernel.returns(parts[0]))
+    assert "vectors of 4" in made.info.reasons[0]
+    both = compile_text(kernel.returns(*parts))
+    assert "no whole vectors of 4" in both.info.reasons[0]
+    agree(simulate(made, [x]), wanted[:1])
+    agree(simulate(both, [x]), wanted)
+
+
+def test_gathers_with_checks(kernel, rng):
+    table, rows, places = kernel.argument((10, 36)), kernel.argument((6,), "i64"), kernel.argument((6, 19), "i64")
+    body = f"""%c0 = arith.constant 0 : i64
+%c10 = arith.constant 10 : i64
+%c9 = arith.constant 9 : i64
+%a = arith.cmpi sge, %i0, %c0 : i64
+%b = arith.cmpi slt, %i0, %c10 : i64
+%ok = arith.andi %a, %b : i1
+cf.assert %ok, "index-out-of-range: embedding"
+%low = arith.maxsi %i0, %c0 : i64
+%safe = arith.minsi %low, %c9 : i64
+%q = arith.index_cast %safe : i64 to index
+%j = linalg.index 1 : index
+%r = tensor.extract {table[0]}[%q, %j] : tensor<10x36xf32>"""
+    (embedded,) = kernel.generic([(rows, "(i, j) -> (i)")], [(kernel.empty((6, 36)), SAME)], "pp", body)
+    body = f"""%i = linalg.index 0 : index
+%q = arith.index_cast %i0 : i64 to index
+%r = tensor.extract {embedded[0]}[%i, %q] : tensor<6x36xf32>"""
+    (taken,) = kernel.generic([(places, SAME)], [(kernel.empty((6, 19)), SAME)], "pp", body)
+    made = compile_text(kernel.returns(embedded, taken))
+    x, i, j = rng.standard_normal((10, 36)).astype("f4"), rng.integers(0, 10, 6), rng.integers(0, 36, (6, 19))
+    run = simulate(made, [x, i, j])
+    assert run.status == 0
+    agree(run, [x[i], np.take_along_axis(x[i], j, 1)])
+    i[2] = 11
+    assert simulate(made, [x, i, j]).status == 1
+    assert made.info.asserts == ("index-out-of-range: embedding",)
+
+
+def test_constants_indices_and_branches(kernel, rng):
+    a = kernel.argument((3, 20))
+    values = kernel.op("arith.constant dense<[1.0, -2.0, 4.0]> : tensor<3xf32>", (3,))
+    body = """%i = linalg.index 0 : index
+%j = linalg.index 1 : index
+%k = arith.addi %i, %j : index
+%l = arith.index_cast %k : index to i64
+%f = arith.sitofp %l : i64 to f32
+%z = arith.constant 0.0 : f32
+%c = arith.cmpf olt, %i0, %z : f32
+%s = scf.if %c -> (f32) {
+  %m = arith.mulf %f, %i1 : f32
+  scf.yield %m : f32
+} else {
+  scf.yield %i0 : f32
+}
+%r = arith.addf %s, %f : f32"""
+    inputs = [(a, SAME), (values, "(i, j) -> (i)")]
+    (result,) = kernel.generic(inputs, [(kernel.empty((3, 20)), SAME)], "pp", body)
+    x = rng.standard_normal((3, 20)).astype("f4")
+    number = np.add.outer(np.arange(3), np.arange(20)).astype("f4")
+    scale = np.array([1, -2, 4], "f4")[:, None]
+    expected = np.where(x < 0, number * scale, x) + number
+    (got,) = simulate(kernel.returns(result), [x], options="contract=false").outputs
+    np.testing.assert_allclose(got, expected, rtol=1e-6)
+
+
+ELEMENTS = {"f32": np.float32, "f16": np.float16, "f64": np.float64}
+
+
+@st.composite
+def broadcast_cases(draw):
+    """Draw a result's shape, and the dims that each operand has, in any order."""
+    rank = draw(st.integers(1, 4))
+    shape = [draw(st.sampled_from([1, 2, 3, 4, 5, 8, 17, 32])) for _ in range(rank)]
+    # A few sizes come as symbols.
+    symbolic = [draw(st.integers(0, 3)) == 0 for _ in range(rank)]
+    operands = []
+    for _ in range(draw(st.integers(1, 3))):
+        kept = [dim for dim in range(rank) if draw(st.integers(0, 3))]
+        operands.append(draw(st.permutations(kept)) if draw(st.integers(0, 3)) == 0 else kept)
+    # One operand has all dims, so that every symbol is some input's size.
+    operands.append(list(range(rank)))
+    return shape, symbolic, operands, draw(st.sampled_from(sorted(ELEMENTS))), draw(st.integers(0, 1))
+
+
+@settings(max_examples=14, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(case=broadcast_cases())
+def test_broadcast_and_permuted_operands(new_kernel, rng, case):
+    shape, symbolic, operands, element, shift = case
+    kernel = new_kernel()
+    named = [f"s{dim}" if flag else size for dim, (size, flag) in enumerate(zip(shape, symbolic, strict=True))]
+    loops = ", ".join(f"d{dim}" for dim in range(len(shape)))
+    same = f"({loops}) -> ({loops})"
+    inputs, arrays, expected = [], [], np.zeros(shape)
+    for kept in operands:
+        tensor = kernel.argument([named[dim] for dim in kept], element)
+        inputs.append((tensor, f"({loops}) -> ({', '.join(f'd{dim}' for dim in kept)})"))
+        array = rng.standard_normal([shape[dim] for dim in kept]).astype(ELEMENTS[element])
+        arrays.append(array)
+        order = [sorted(kept).index(dim) for dim in kept]
+        plain = array.astype("f8").transpose(np.argsort(order)) if kept else array.astype("f8")
+        expected = expected + plain.reshape([shape[dim] if dim in kept else 1 for dim in range(len(shape))])
+    names = ["%i0", *(f"%t{number}" for number in range(1, len(inputs)))]
+    lines = [f"%t{number} = arith.addf {names[number - 1]}, %i{number} : {element}" for number in range(1, len(inputs))]
+    target = kernel.empty(named, element)
+    (result,) = kernel.generic(
+        inputs, [(target, same)], "p" * len(shape), "\n".join(lines), yields=(names[-1] if lines else "%i0",)
+    )
+    run = simulate(kernel.returns(result), arrays, shift=shift)
+    eps = float(np.finfo(ELEMENTS[element]).eps)
+    np.testing.assert_allclose(run.outputs[0].astype("f8"), expected, rtol=4 * eps, atol=8 * eps)
+
+
+@pytest.mark.parametrize("mode", ["strict"])
+def test_no_access_is_stray_or_a_race(kernel, rng, mode):
+    a, b = kernel.argument((7, 150)), kernel.argument((150,))
+    target = kernel.empty((7, 150))
+    (result,) = kernel.generic(
+        [(a, SAME), (b, "(i, j) -> (j)")], [(target, SAME)], "pp", "%r = arith.addf %i0, %i1 : f32"
+    )
+    x, y = rng.standard_normal((7, 150)).astype("f4"), rng.standard_normal(150).astype("f4")
+    agree(simulate(kernel.returns(result), [x, y], mode=mode), [x + y])
