@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
-from stepwell.runtime.devices.device import CallMode
+from stepwell.runtime.devices.device import PLAIN, CallMode
 from stepwell.runtime.devices.opening import open_device
 from stepwell.runtime.plan import Plan
 from stepwell.runtime.report import Report, Sample, explain, make_report
@@ -78,17 +78,27 @@ class Executable:
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Run the program.
 
-        ``out=``, where the program itself has no argument of that name, gives tensors to write the results to, in the
-        structure of the returned value; it is returned.
+        Two keywords are for the call itself, where the program has no argument of that name.  ``out=`` gives tensors to
+        write the results to, in the structure of the returned value; it is returned.  ``check_errors=True`` waits for
+        each kernel on a GPU, so that an error names the one that caused it.
 
         Raises:
             ArgumentError: an argument does not fit; the message names it.
-            RuntimeFailure: a kernel found an error, such as an index out of range.
+            RuntimeFailure: a kernel found an error, such as an index out of range; on a GPU, maybe in an earlier call.
+            DeviceError: the device cannot run the program.
         """
-        out = None
-        if "out" in kwargs and "out" not in self.session.arguments.keywords:
-            out = kwargs.pop("out")
-        return self.session.call(args, kwargs, out)[0]
+        out, mode = None, PLAIN
+        if kwargs:
+            known = self.session.arguments.keywords
+            if "out" in kwargs and "out" not in known:
+                out = kwargs.pop("out")
+            if "check_errors" in kwargs and "check_errors" not in known:
+                mode = CallMode(check_errors=bool(kwargs.pop("check_errors")))
+        return self.session.call(args, kwargs, out, mode)[0]
+
+    def synchronize(self) -> None:
+        """Wait for all calls; raises RuntimeFailure where a kernel found an error, DeviceError where one broke."""
+        self.session.device.synchronize()
 
     def profile(self, *args: Any, repeat: int = 10, **kwargs: Any) -> Report:
         """Run the program ``repeat`` times after one warm-up, measure each launch, and return the report."""

@@ -98,7 +98,12 @@ class CudaProgram:
         with self._gpu.current():
             self._prepared = [Block(self._gpu, place.size, "prepared tensors") for place in bound.results]
             addresses = [block.address for block in self._prepared]
-            self._run(bound, CudaQueue(self._gpu, self._gpu.stream), addresses, CallMode(check_errors=True))
+            try:
+                self._run(bound, CudaQueue(self._gpu, self._gpu.stream), addresses, CallMode(check_errors=True))
+            finally:
+                # It runs once; what it needed on the way may be much.
+                for frame in self._frames.all:
+                    frame.release()
         return addresses
 
     def call(self, bound: BoundCuda, arguments: Sequence[Tensor], results: Sequence[Tensor], mode: CallMode) -> None:

@@ -190,6 +190,25 @@ def buffer_plan() -> Plan:
     return Plan(PLAN_VERSION, main, prepare, {"add": INFOS["add"]}, signature)
 
 
+def take_plan() -> Plan:
+    """table[index], which checks the index; twice."""
+    launch = Launch(
+        "take",
+        (tensor("argument", 0, 5), tensor("argument", 1, N, dtype=DType.INT64)),
+        (tensor("result", 0, N),),
+        (Expr.const(5), N),
+        ("embedding model.py:7",),
+    )
+    signature = Signature(
+        (argument("table", 5), argument("index", N, dtype=DType.INT64)),
+        (result(N),),
+        call_structure(*leaves(2)),
+        Structure.leaf(0),
+    )
+    main = Program(symbols=(SymbolDef("n", 1, 0),), launches=(launch, launch), results=(tensor("result", 0, N),))
+    return Plan(PLAN_VERSION, main, None, {"take": INFOS["take"]}, signature)
+
+
 @pytest.fixture(scope="session")
 def build(objects: Mapping[str, bytes]) -> Callable[..., Executable]:
     """Return a function that makes an executable of a plan and constants."""

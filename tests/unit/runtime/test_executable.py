@@ -13,7 +13,7 @@ import torch
 from torch._subclasses.fake_tensor import FakeTensorMode
 
 from stepwell.runtime.executable import Executable
-from stepwell.runtime.plan import PLAN_VERSION, Guard, Launch, Plan, Program, SymbolDef
+from stepwell.runtime.plan import PLAN_VERSION, Guard, Plan, Program
 from stepwell.support.dtypes import DType
 from stepwell.support.errors import ArgumentError, ArtifactError, InvalidOptionError, RuntimeFailure, StepwellError
 from stepwell.support.symbolic import Expr
@@ -291,27 +291,8 @@ def test_changed_arguments(kit: Any, build: Build, rng: np.random.Generator) -> 
         exe(read_only)
 
 
-def take_plan(kit: Any) -> Plan:
-    n = Expr.symbol("n")
-    launch = Launch(
-        "take",
-        (kit.tensor("argument", 0, 5), kit.tensor("argument", 1, n, dtype=DType.INT64)),
-        (kit.tensor("result", 0, n),),
-        (Expr.const(5), n),
-        ("embedding model.py:7",),
-    )
-    signature = kit.Signature(
-        (kit.argument("table", 5), kit.argument("index", n, dtype=DType.INT64)),
-        (kit.result(n),),
-        kit.call_structure(*kit.leaves(2)),
-        kit.Structure.leaf(0),
-    )
-    main = Program(symbols=(SymbolDef("n", 1, 0),), launches=(launch, launch), results=(kit.tensor("result", 0, n),))
-    return Plan(PLAN_VERSION, main, None, {"take": kit.INFOS["take"]}, signature)
-
-
 def test_run_time_failure(kit: Any, build: Build, rng: np.random.Generator) -> None:
-    exe = build(take_plan(kit))
+    exe = build(kit.take_plan())
     table = draw(rng, 5)
     good, bad = np.array([4, 0, 2]), np.array([4, 5, 2])
     for _ in range(2):
