@@ -110,17 +110,27 @@ def choose_tile(target: Target, space: Space, lanes: int, cost: int, registers: 
     """
     rows, columns = known_extent(space.rows), known_extent(space.columns)
     vectors = max(-(-columns // lanes), 1)
-    across = _threads_across(vectors)
     wanted = _block_threads(target, space, rows * vectors)
-    across = min(across, wanted)
-    # A whole number of warps, also where a row takes no power of two.
-    down = max(1, wanted // across)
+    across, down = _shape(space, vectors, wanted)
     points = _points(target, space, lanes, cost, registers)
     if rows >= 2 * points * down:
         return Tile(across, down, lanes, down=points)
-    while points > 1 and vectors < across * points:
+    while points > 1 and space.columns.is_constant and vectors < across * points:
         points //= 2
     return Tile(across, down, lanes, across=points)
+
+
+def _shape(space: Space, vectors: int, wanted: int) -> tuple[int, int]:
+    """Return how a block's threads are arranged, a whole number of warps: threads of a row, rows."""
+    across = min(_threads_across(vectors), wanted)
+    down = max(1, wanted // across)
+    if not space.rows.is_constant or space.rows.constant >= down:
+        return across, down
+    # Few rows: no threads for rows that do not exist, but more for columns whose number is not known.
+    few = 1 << (max(space.rows.constant, 1) - 1).bit_length()
+    if not space.columns.is_constant:
+        return wanted // few, few
+    return (across, few) if across * few % WARP == 0 else (across, down)
 
 
 def _block_threads(target: Target, space: Space, vectors: int) -> int:
