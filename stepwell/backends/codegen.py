@@ -100,6 +100,10 @@ class Notes:
         """Return a list of texts, or none."""
         return tuple(str(item.value) for item in self.attributes[name]) if name in self.attributes else ()
 
+    def integer(self, name: str, default: int) -> int:
+        """Return a number."""
+        return int(self.attributes[name].value) if name in self.attributes else default
+
     def expression(self, name: str) -> Expr | None:
         """Return an expression, noted as text or as an integer, or None."""
         found = self.attributes.get(name)

@@ -1,13 +1,14 @@
 """What a compilation leaves behind to look at: the IR at the end of each stage, and machine code."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from io import BytesIO
 from itertools import count
 from pathlib import Path
 from typing import Any
 
 from stepwell.backends.cpu.disassembly import disassemble
+from stepwell.backends.nvidia.codegen import with_choice
 from stepwell.dialects.context import make_context
 from stepwell.passes.pipelines import Instrument, PassEvent, Pipeline
 from stepwell.runtime.gpu_code import GpuCode
@@ -78,8 +79,12 @@ class ProgramInspector:
             return _text(self._bytecode[wanted])
         if wanted not in (Stage.SCHEDULED, Stage.TARGET):
             raise StepwellError(f"the program did not pass stage '{stage}' when it was compiled")
-        part = self._kernel_pipeline.stop_after(wanted)
-        return _text(self._bytecode[Stage.KERNELS], Pipeline(part, anchor="builtin.module"))
+        return _text(self._bytecode[Stage.KERNELS], lambda kernel: self._road(kernel).stop_after(wanted))
+
+    def _road(self, kernel: str) -> Pipeline:
+        """Return what took a kernel further: that of the candidate which was chosen."""
+        choice = 0 if self._target.kind == "cpu" else GpuCode.from_bytes(self._objects[kernel]).choice
+        return with_choice(self._kernel_pipeline, choice) if choice else self._kernel_pipeline
 
     def asm(self, kernel: str) -> str:
         """Return the machine code of a kernel as text: the instructions of a CPU, the PTX of a GPU."""
@@ -87,13 +92,15 @@ class ProgramInspector:
         return disassemble(code) if self._target.kind == "cpu" else GpuCode.from_bytes(code).ptx
 
 
-def _text(bytecode: bytes, kernel_pipeline: Pipeline | None = None) -> str:
+def _text(bytecode: bytes, road: Callable[[str], Pipeline] | None = None) -> str:
+    """Return a program as text, after the road of each of its kernels where ``road`` tells one."""
     with make_context() as context, ir.Location.unknown():
         module = ir.Module.parse(bytecode, context)
-        if kernel_pipeline is not None:
+        if road is not None:
             for op in module.body.operations:
                 if op.operation.name == "builtin.module":
-                    kernel_pipeline.run(op.operation, reproducer=False)
+                    name = op.operation.attributes["sym_name"].value
+                    Pipeline(road(name), anchor="builtin.module").run(op.operation, reproducer=False)
         return str(module.operation)
 
 

@@ -72,12 +72,14 @@ class GpuCode:
         ptx: its text.
         cubins: machine code by architecture; empty where there was no ptxas.
         reports: what ptxas said, by architecture.
+        choice: which of the schedule's candidates it is.
     """
 
     arch: str
     ptx: str
     cubins: Mapping[str, bytes] = field(default_factory=dict, hash=False)
     reports: Mapping[str, PtxasReport] = field(default_factory=dict, hash=False)
+    choice: int = 0
 
     def to_bytes(self) -> bytes:
         """Return it as one piece; equal code gives equal bytes."""
@@ -85,6 +87,7 @@ class GpuCode:
         header = {
             "arch": self.arch,
             "ptx": self.ptx,
+            "choice": self.choice,
             "cubins": [[arch, len(self.cubins[arch])] for arch in order],
             "reports": {arch: asdict(report) for arch, report in sorted(self.reports.items())},
         }
@@ -105,6 +108,7 @@ class GpuCode:
                 header["ptx"],
                 _cut(data, start + length, header["cubins"]),
                 {arch: _report(report) for arch, report in header["reports"].items()},
+                header["choice"],
             )
         except (ValueError, KeyError, TypeError) as error:
             raise ArtifactError(f"a kernel's GPU code is damaged: {error}") from error

@@ -4,10 +4,14 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from stepwell.backends.codegen import CompiledKernel, Notes
+from stepwell.backends.nvidia.finalists import Finalist, choose
 from stepwell.backends.nvidia.ptx import gpu_module, to_ptx
 from stepwell.backends.nvidia.ptxas import assemble, find_ptxas
 from stepwell.passes.conversion.gpu_launches import GRIDS, KERNEL
-from stepwell.runtime.gpu_code import GpuCode, PtxasReport
+from stepwell.passes.pipelines.steps import leaves
+from stepwell.passes.schedules.schedule_nvidia import ScheduleNvidiaPass
+from stepwell.passes.schedules.selection import CHOICES
+from stepwell.runtime.gpu_code import GpuCode
 from stepwell.runtime.grids import GridLaunch, TensorMap
 from stepwell.runtime.plan import KernelInfo
 from stepwell.support.errors import CompileError
@@ -21,19 +25,51 @@ if TYPE_CHECKING:
 def generate(module: Any, name: str, pipeline: "Pipeline", target: Target) -> CompiledKernel:
     """Lower kernel ``name`` of ``module`` by ``pipeline``; make PTX of it, and a cubin where there is a ptxas.
 
+    Where the schedule offers several candidates and there is a ptxas, it decides.
+
     Raises:
         PassFailure: a pass refused it.
         CompileError: LLVM or ptxas refused it, or it asks for more shared memory than a block can have.
     """
+    fresh = module.clone(ip=False)
     pipeline.run(module)
-    info = kernel_info(gpu_module(module))
-    check_shared(info, name, target)
+    lowered = gpu_module(module)
+    if find_ptxas() is None:
+        info = _checked_info(lowered, name, target)
+        return CompiledKernel(GpuCode(target.arch, to_ptx(module)).to_bytes(), info)
+    finalists = [_finalist(module, name, target, 0)]
+    for choice in range(1, Notes.of(lowered).integer(CHOICES, 1)):
+        candidate = fresh.clone(ip=False)
+        with_choice(pipeline, choice).run(candidate)
+        finalists.append(_finalist(candidate, name, target, choice))
+    best = choose(finalists, target)
+    arch = target.arch
+    code = GpuCode(arch, best.ptx, {arch: best.cubin}, {arch: best.report}, best.choice)
+    return CompiledKernel(code.to_bytes(), best.info)
+
+
+def with_choice(pipeline: "Pipeline", choice: int) -> "Pipeline":
+    """Return a pipeline that builds another candidate of the schedule."""
+    (step,) = [step for _, step in leaves(pipeline.steps) if isinstance(step, ScheduleNvidiaPass)]
+    return pipeline.replace(step.name, replace(step, choice=choice))
+
+
+def _finalist(module: Any, name: str, target: Target, choice: int) -> Finalist:
+    lowered = gpu_module(module)
+    notes = Notes.of(lowered).attributes
+    estimate, registers = (
+        notes[note].value if note in notes else None for note in ("stepwell.estimate", "stepwell.registers")
+    )
+    info = _checked_info(lowered, name, target)
     ptx = to_ptx(module)
-    cubins: dict[str, bytes] = {}
-    reports: dict[str, PtxasReport] = {}
-    if find_ptxas() is not None:
-        cubins[target.arch], reports[target.arch] = assemble(ptx, target.arch)
-    return CompiledKernel(GpuCode(target.arch, ptx, cubins, reports).to_bytes(), info)
+    cubin, report = assemble(ptx, target.arch)
+    return Finalist(choice, info, ptx, cubin, report, estimate, registers)
+
+
+def _checked_info(lowered: Any, name: str, target: Target) -> KernelInfo:
+    info = kernel_info(lowered)
+    check_shared(info, name, target)
+    return info
 
 
 def kernel_info(module: Any) -> KernelInfo:

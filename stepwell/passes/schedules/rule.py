@@ -1,7 +1,7 @@
 """What a schedule is: a rule that says which kernels it takes, with which parameters and why, and builds them."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, ClassVar
 
 from stepwell.passes.schedules.kernel import Kernel, defining
@@ -24,6 +24,14 @@ class Rule(ABC):
 
         Raises Refusal, with the reason, where the kernel is not of this rule's kind; nothing has been changed then.
         """
+
+    def candidates(self, kernel: Kernel, target: Target) -> Sequence[Any]:
+        """Return several such parameters, the best first by the rule's own estimate; raises as ``parameters`` does.
+
+        Code generators that can compare machine code compile the first few.  Parameters may have ``estimate``, the time
+        in a unit of the rule's own, and ``registers``, how many of a thread that estimate counts on.
+        """
+        return [self.parameters(kernel, target)]
 
     @abstractmethod
     def build(self, kernel: Kernel, target: Target, parameters: Any) -> None:
