@@ -13,13 +13,14 @@ from stepwell.passes.schedules.nvidia.attention.rule import AttentionRule
 from stepwell.passes.schedules.nvidia.fallback import FallbackRule
 from stepwell.passes.schedules.nvidia.gemm.rule import GemmRule
 from stepwell.passes.schedules.nvidia.pointwise import PointwiseRule
+from stepwell.passes.schedules.nvidia.rows import RowsRule
 from stepwell.passes.schedules.rule import Rule
 from stepwell.passes.schedules.selection import schedule_kernels
 from stepwell.support.bindings import ir
 from stepwell.support.stages import Stage
 from stepwell.support.target import Target
 
-RULES: tuple[Rule, ...] = (AttentionRule(), GemmRule(), PointwiseRule(), FallbackRule())
+RULES: tuple[Rule, ...] = (AttentionRule(), GemmRule(), RowsRule(), PointwiseRule(), FallbackRule())
 """Asked in order; the last takes what no other does."""
 
 
@@ -34,7 +35,8 @@ class ScheduleNvidiaPass(Pass):
     gives: ClassVar[Stage | None] = Stage.SCHEDULED
 
     target: str = option("cuda", help="the GPU to write for, such as cuda:sm_90a")
+    choice: int = option(0, help="which of a rule's candidates to build, counted from its best")
 
     def apply(self, op: "ir.Operation") -> None:
         """Schedule the kernels of a kernel module, or of all kernel modules nested in a program."""
-        schedule_kernels(op.operation, Target.parse(self.target), RULES)
+        schedule_kernels(op.operation, Target.parse(self.target), RULES, self.choice)
