@@ -2,17 +2,20 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from stepwell.runtime.devices.device import PLAIN, CallMode
 from stepwell.runtime.devices.opening import open_device
 from stepwell.runtime.plan import Plan
 from stepwell.runtime.report import Report, Sample, explain, make_report
 from stepwell.runtime.session import Session
-from stepwell.support.errors import ArgumentError, StepwellError
+from stepwell.support.errors import ArgumentError, InvalidOptionError, StepwellError
 from stepwell.support.signature import Signature
 from stepwell.support.stages import Stage
 from stepwell.support.target import Target
+
+if TYPE_CHECKING:
+    from stepwell.runtime.devices.cuda_graph import CudaGraph, GraphedCalls
 
 
 class Inspector(Protocol):
@@ -43,6 +46,7 @@ class Executable:
         target: what the code was made for.
         device: what to run it on: "cpu", "cuda", "sim" (a simulated GPU), or None for the target's own.
         inspector: tells IR and machine code; None for a loaded artifact.
+        cuda_graphs: capture each set of shapes as a CUDA graph at its second call, and launch that from then on.
         copy: whether to copy the constants, so that later training of the same tensors does not reach in here.
             Tensors that calls change are always copied.
 
@@ -61,12 +65,14 @@ class Executable:
         device: str | None = None,
         inspector: Inspector | None = None,
         copy: bool = True,
+        cuda_graphs: bool = False,
     ) -> None:
         self.plan = plan
         self.kernels = dict(kernels)
         self.target = Target.parse(target) if isinstance(target, str) else target
         self._inspector = inspector
         self.session = Session(plan, open_device(plan, self.kernels, self.target, device), constants, copy=copy)
+        self._graphs = self._graphed_calls() if cuda_graphs else None
         self._samples: list[Sample] = []
         self._sizes: Mapping[str, int] = {}
 
@@ -94,7 +100,30 @@ class Executable:
                 out = kwargs.pop("out")
             if "check_errors" in kwargs and "check_errors" not in known:
                 mode = CallMode(check_errors=bool(kwargs.pop("check_errors")))
+        if self._graphs is not None and not mode.check_errors:
+            return self._graphs.call(args, kwargs, out)
         return self.session.call(args, kwargs, out, mode)[0]
+
+    def cuda_graph(self, *args: Any, **kwargs: Any) -> "CudaGraph":
+        """Capture a call as a CUDA graph, which launches all kernels at once.
+
+        The arguments give the shapes; the program runs on them once before it is captured.
+
+        Raises:
+            InvalidOptionError: the program does not run on an NVIDIA GPU.
+            DeviceError: the driver does not capture it.
+        """
+        self._graphed_calls()
+        from stepwell.runtime.devices.cuda_graph import CudaGraph
+
+        return CudaGraph(self.session, args, kwargs)
+
+    def _graphed_calls(self) -> "GraphedCalls":
+        if self.session.device.name != "cuda":
+            raise InvalidOptionError(f"device '{self.session.device.name}' has no CUDA graphs", fix="use device='cuda'")
+        from stepwell.runtime.devices.cuda_graph import GraphedCalls
+
+        return GraphedCalls(self.session)
 
     def synchronize(self) -> None:
         """Wait for all calls; raises RuntimeFailure where a kernel found an error, DeviceError where one broke."""

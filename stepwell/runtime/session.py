@@ -41,14 +41,14 @@ class Session:
         self._main_lock = threading.Lock()
         self._bound: dict[tuple[Any, ...], BoundProgram] = {}
         # Two calls that both change the same buffers would mix their values.
-        self._turn = threading.Lock() if self.outputs.changed else nullcontext()
+        self.turn = threading.Lock() if self.outputs.changed else nullcontext()
 
     def call(
         self, args: tuple[Any, ...], kwargs: Mapping[str, Any], out: Any = None, mode: CallMode = PLAIN
     ) -> tuple[Any, BoundProgram]:
         """Run the program once; return the nested results, and the program with this call's sizes."""
         arguments, bound = self.accept(args, kwargs)
-        with self._turn:
+        with self.turn:
             results = self.outputs.make(arguments, bound, out)
             self.program().call(bound, arguments, results, mode)
             self.outputs.write_back(arguments, results)
@@ -56,13 +56,13 @@ class Session:
 
     def load_state(self, values: Mapping[str, Any]) -> None:
         """Overwrite some of the program's own tensors, between calls."""
-        with self._turn:
+        with self.turn:
             self.constants.replace(values)
             self.device.store(self.constants, list(values))
 
     def state(self, names: list[str]) -> dict[str, Array]:
         """Return copies of some of the program's own tensors, taken between calls."""
-        with self._turn:
+        with self.turn:
             self.device.fetch(self.constants, names)
             return {name: self.constants.array(name).copy() for name in names}
 

@@ -2,8 +2,8 @@
 
 import ctypes
 import weakref
-from collections.abc import Mapping, Sequence
-from contextlib import nullcontext
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -55,11 +55,11 @@ class BoundCuda(BoundGrids):
 
     Attributes:
         has_variants: whether how pointers lie decides what runs.
-        tables: what to call, by how the pointers lie.
+        tables: what to call, by the event that orders calls, and how the pointers lie.
     """
 
     has_variants: bool
-    tables: dict[bytes, LaunchTable] = field(default_factory=dict, compare=False)
+    tables: dict[tuple[int, bytes], LaunchTable] = field(default_factory=dict, compare=False)
 
 
 class CudaProgram:
@@ -68,10 +68,13 @@ class CudaProgram:
     Args:
         code: the kernels.
         binder: fills in sizes.
+
+    Attributes:
+        gpu: the GPU.
     """
 
     def __init__(self, code: LoadedCode, binder: GridBinder) -> None:
-        self._gpu = code.gpu
+        self.gpu = self._gpu = code.gpu
         self._code = code
         self._binder = binder
         self._slots = len(binder.checked) + 1
@@ -179,10 +182,26 @@ class CudaProgram:
         """Return a frame for good, for a captured program."""
         return self._frames.take(queue, bound.arena_bytes, bound.workspace)
 
+    @contextmanager
+    def turn_on(self, queue: CudaQueue) -> Iterator[None]:
+        """Let the work of a graph follow, and be followed by, calls that change the program's own tensors."""
+        if self._turn:
+            self._gpu.driver.call("cuStreamWaitEvent", queue.stream, self._turn, 0)
+        yield
+        if self._turn:
+            self._gpu.driver.call("cuEventRecord", self._turn, queue.stream)
+
     def enqueue(
-        self, bound: BoundCuda, queue: CudaQueue, frame: CudaFrame, addresses: Sequence[int], mode: CallMode = PLAIN
+        self,
+        bound: BoundCuda,
+        queue: CudaQueue,
+        frame: CudaFrame,
+        addresses: Sequence[int],
+        mode: CallMode = PLAIN,
+        *,
+        captured: bool = False,
     ) -> None:
-        """Put the whole program into a stream.
+        """Put the whole program into a stream; ``captured`` leaves out what orders it after other calls.
 
         Raises:
             LaunchError: a kernel could not be launched, or an earlier one broke.
@@ -190,7 +209,7 @@ class CudaProgram:
         bases = np.array(
             (0, frame.arena, frame.workspace, frame.status, *addresses, queue.stream, _reported(frame), 0), np.int64
         )
-        table = self._table(bound, bases)
+        table = self._table(bound, bases, self._turn if not captured else 0)
         words = table.words.copy()
         bases[-1] = address_of(words)
         words[table.patches] += bases[table.patch_bases]
@@ -222,20 +241,20 @@ class CudaProgram:
         """Name a launch for an error."""
         return describe(self._binder.program.launches[number])
 
-    def _table(self, bound: BoundCuda, bases: NDArray[np.int64]) -> LaunchTable:
-        key = (bases[Bases.FIRST_ARGUMENT : -3] % WIDE).tobytes() if bound.has_variants else b""
+    def _table(self, bound: BoundCuda, bases: NDArray[np.int64], turn: int) -> LaunchTable:
+        key = (turn, (bases[Bases.FIRST_ARGUMENT : -3] % WIDE).tobytes() if bound.has_variants else b"")
         table = bound.tables.get(key)
         if table is None:
-            table = bound.tables[key] = self._make_table(bound, bases)
+            table = bound.tables[key] = self._make_table(bound, bases, turn)
         return table
 
-    def _make_table(self, bound: BoundCuda, bases: NDArray[np.int64]) -> LaunchTable:
+    def _make_table(self, bound: BoundCuda, bases: NDArray[np.int64], turn: int) -> LaunchTable:
         count = len(bases)
         stream, reported, own = count - 3, count - 2, count - 1
         writer = TableWriter(self._addresses, stream, own)
         writer.call("cuCtxPushCurrent_v2", self._gpu.context)
-        if self._turn:
-            writer.call("cuStreamWaitEvent", Place(stream, 0), self._turn, 0)
+        if turn:
+            writer.call("cuStreamWaitEvent", Place(stream, 0), turn, 0)
         for grid in bound.grids:
             if grid.runs([int(base) for base in bases]):
                 writer.launch(grid, self._code.modules[grid.kernel].functions[grid.grid.entry])
@@ -244,8 +263,8 @@ class CudaProgram:
         if self._slots > 1:
             size = STATUS_BYTES * self._slots
             writer.call("cuMemcpyDtoHAsync_v2", Place(reported, 0), Place(Bases.STATUS, 0), size, Place(stream, 0))
-        if self._turn:
-            writer.call("cuEventRecord", self._turn, Place(stream, 0))
+        if turn:
+            writer.call("cuEventRecord", turn, Place(stream, 0))
         writer.call("cuCtxPopCurrent_v2", writer.room(1))
         return writer.finish()
 

@@ -40,10 +40,15 @@ def chain(kit: Any) -> Callable[..., Executable]:
 def buffers(kit: Any) -> Callable[..., Executable]:
     """Return a function that makes the program that counts, on a device, from its tensors."""
 
-    def make(device: str | None, **constants: Any) -> Executable:
+    def make(device: str | None, cuda_graphs: bool = False, **constants: Any) -> Executable:
         plan = gpu_kernels.with_info(kit.buffer_plan(), add=gpu_kernels.add_info(4))
         return Executable(
-            plan, {"add": gpu_kernels.code(gpu_kernels.ADD)}, constants, target="cuda:sm_80", device=device
+            plan,
+            {"add": gpu_kernels.code(gpu_kernels.ADD)},
+            constants,
+            target="cuda:sm_80",
+            device=device,
+            cuda_graphs=cuda_graphs,
         )
 
     return make

@@ -47,7 +47,8 @@ class DriverStub:
         calls: (function, arguments) in order.
         launches: what was launched.
         memory: device memory in use, by address.
-        fail: error code by function name, once; or by (function, how many calls to let pass).
+        fail: error code by function name, for one call.
+        fail_when, fail_code: which calls fail, and how.
     """
 
     def __init__(self, signatures: dict[str, str], *, version: int = 13000, major: int = 9, minor: int = 0) -> None:
@@ -59,6 +60,8 @@ class DriverStub:
         self.memory: dict[int, Any] = {}
         self.limit = 1 << 40
         self.fail: dict[str, int] = {}
+        self.fail_when: Callable[[str], bool] = lambda name: False
+        self.fail_code = 0
         self.kernels: dict[str, Kernel] = {}
         self.missing: set[str] = set()
         self.contexts: list[int] = []
@@ -98,6 +101,8 @@ class DriverStub:
             self.calls.append((name, args))
         if name in self.fail:
             return self.fail.pop(name)
+        if self.fail_when(name):
+            return self.fail_code
         return getattr(self, name.removesuffix("_v2"), lambda *_: 0)(*args) or 0
 
     def _store(self, pointer: int, value: int, kind: Any = _U64) -> None:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from driver_stub import DriverStub
+from foreign_tensors import Foreign
 
 from stepwell.runtime.executable import Executable
 from stepwell.support.errors import ArgumentError, RuntimeFailure
@@ -72,31 +73,10 @@ def test_scratch_memory_is_kept_and_freed(stub: DriverStub, chain: Make, rng: np
     assert stub.modules == {}
 
 
-class Foreign:
-    """A tensor of another library in the GPU's memory."""
-
-    def __init__(
-        self, stub: DriverStub, array: Any, *, shift: int = 0, stream: int | None = None, **changes: Any
-    ) -> None:
-        block = np.zeros(array.nbytes + 512, np.uint8)
-        self.address = -(-block.ctypes.data // 256) * 256 + shift
-        start = self.address - block.ctypes.data
-        block[start : start + array.nbytes] = array.reshape(-1).view(np.uint8)
-        self.block = block
-        self.__cuda_array_interface__ = {
-            "shape": array.shape,
-            "typestr": array.dtype.str,
-            "data": (self.address, False),
-            "version": 3,
-            "strides": None,
-            "stream": stream,
-        } | changes
-
-
 def test_tensors_in_place(stub: DriverStub, chain: Make, rng: np.random.Generator) -> None:
     exe = chain("cuda")
     x, z = draw(rng, 3, 4), draw(rng, 3, 4)
-    theirs, other = Foreign(stub, x), Foreign(stub, z, stream=77)
+    theirs, other = Foreign(x), Foreign(z, stream=77)
     y = exe(theirs, other)
     np.testing.assert_array_equal(y.numpy(), x + x + z)
     assert y.shape == (3, 4)
@@ -120,7 +100,7 @@ def test_other_streams_are_waited_for(stub: DriverStub, chain: Make, rng: np.ran
     x = draw(rng, 3, 4)
     exe(x, x)
     stub.forget()
-    exe(Foreign(stub, x, stream=77), Foreign(stub, x))
+    exe(Foreign(x, stream=77), Foreign(x))
     order = [(name, args) for name, args in stub.calls if "Event" in name]
     assert [name for name, _ in order] == ["cuEventCreate", "cuEventRecord", "cuStreamWaitEvent", "cuEventDestroy_v2"]
     assert order[1][1][1] == 77
@@ -144,9 +124,9 @@ def test_dlpack(stub: DriverStub, chain: Make, rng: np.random.Generator) -> None
             self.streams.append(stream)
             return self.array.__dlpack__(stream=stream, **options)
 
-    y = exe(Foreign(stub, x), Foreign(stub, x))
+    y = exe(Foreign(x), Foreign(x))
     other = Other(y)
-    again = exe(other, Foreign(stub, x))
+    again = exe(other, Foreign(x))
     assert other.streams == [stub.launches[-1].stream]
     assert stub.launches[-2].words[0] == y.address
     np.testing.assert_array_equal(again.numpy(), (x + x + x) * 2 + x)
@@ -162,7 +142,7 @@ def test_variants_follow_the_addresses(stub: DriverStub, chain: Make, rng: np.ra
         (0, 0, ["add_four", "add_four"]),
     ):
         stub.forget()
-        y = exe(Foreign(stub, x, shift=shift_x), Foreign(stub, z, shift=shift_z))
+        y = exe(Foreign(x, shift=shift_x), Foreign(z, shift=shift_z))
         np.testing.assert_array_equal(y.numpy(), x + x + z)
         assert [launch.entry for launch in stub.launches] == entries
         assert [launch.blocks for launch in stub.launches] == [2 if name == "add_four" else 4 for name in entries]
@@ -210,7 +190,7 @@ def test_failures_are_raised_when_they_are_known(stub: DriverStub, taking: Make,
         with pytest.raises(RuntimeFailure, match=text):
             exe(table, bad)
     # Nobody waits for tensors of the GPU: the next call raises, or a synchronisation, or the call itself if asked to.
-    on_gpu = Foreign(stub, table), Foreign(stub, bad), Foreign(stub, good)
+    on_gpu = Foreign(table), Foreign(bad), Foreign(good)
     exe(on_gpu[0], on_gpu[1])
     with pytest.raises(RuntimeFailure, match=text):
         exe(on_gpu[0], on_gpu[2])
@@ -247,7 +227,7 @@ def test_refused_arguments(stub: DriverStub, chain: Make, changes: dict[str, Any
     exe = chain("cuda")
     x = np.zeros((3, 4), np.float32)
     with pytest.raises(ArgumentError, match=text):
-        exe(Foreign(stub, x, **changes), Foreign(stub, x))
+        exe(Foreign(x, **changes), Foreign(x))
     with pytest.raises(ArgumentError, match="argument 'x' must be on device cpu or cuda:0, got meta"):
         exe(torch.zeros(3, 4, device="meta"), x)
     assert stub.contexts == []
@@ -257,9 +237,9 @@ def test_refused_arguments(stub: DriverStub, chain: Make, changes: dict[str, Any
 def test_out(stub: DriverStub, chain: Make, rng: np.random.Generator) -> None:
     exe = chain("cuda")
     x, z = draw(rng, 3, 4), draw(rng, 3, 4)
-    into = exe(Foreign(stub, x), Foreign(stub, x))
-    assert exe(Foreign(stub, x), Foreign(stub, z), out=into) is into
+    into = exe(Foreign(x), Foreign(x))
+    assert exe(Foreign(x), Foreign(z), out=into) is into
     np.testing.assert_array_equal(into.numpy(), x + x + z)
-    theirs = Foreign(stub, x)
+    theirs = Foreign(x)
     with pytest.raises(ArgumentError, match="'out' overlaps an argument"):
-        exe(theirs, Foreign(stub, z), out=theirs)
+        exe(theirs, Foreign(z), out=theirs)
