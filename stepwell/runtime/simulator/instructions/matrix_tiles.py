@@ -1,6 +1,6 @@
 """ldmatrix, stmatrix and movmatrix: 8x8 tiles of 16-bit elements between shared memory and the registers of a warp.
 
-Source: PTX ISA, "ldmatrix", "stmatrix" and "movmatrix". The shapes of 8-bit and smaller elements, of later architectures,
+Source: PTX ISA, "ldmatrix", "stmatrix" and "movmatrix". The shapes of 8-bit and smaller elements, of later chips,
 are refused.
 """
 
