@@ -59,6 +59,10 @@ class WarpMatrices(PointerCode):
         made = self.code.effect("nvvm.mma.sync", (*operands, *sums), [type_], attributes).results[0]
         return [self.part(made, number) for number in range(4)]
 
+    def zero(self) -> Any:
+        """Return an f32 zero, to start sums from."""
+        return self.code.constant(ir.FloatAttr.get(self.f32, 0.0))
+
     def pack(self, element: Any, first: Any, second: Any) -> Any:
         """Return two f32 numbers, rounded to ``element``, in one register; ``first`` in the low half."""
         pair = self.code.op("vector.from_elements", (first, second), ir.VectorType.get([2], self.f32))

@@ -9,6 +9,9 @@ from stepwell.passes.schedules.indexing import product
 from stepwell.passes.schedules.kernel import Kernel
 from stepwell.passes.schedules.nvidia.gemm.dot import DotTile, write_dot
 from stepwell.passes.schedules.nvidia.gemm.dot_choice import dot_tiles
+from stepwell.passes.schedules.nvidia.gemm.mma import write_mma
+from stepwell.passes.schedules.nvidia.gemm.mma_choice import mma_tiles
+from stepwell.passes.schedules.nvidia.gemm.mma_parameters import MmaTile
 from stepwell.passes.schedules.nvidia.gemm.model import Estimate
 from stepwell.passes.schedules.nvidia.gemm.problem import Problem
 from stepwell.passes.schedules.nvidia.gemm.simt import write_simt
@@ -19,6 +22,8 @@ from stepwell.support.bindings import ir
 from stepwell.support.symbolic import Expr
 from stepwell.support.target import Target
 
+Tile = MmaTile | SimtTile | DotTile
+
 # Losers that are named in the reasons.
 _NAMED_LOSERS = 3
 
@@ -28,7 +33,7 @@ class GemmSchedule:
     """What will be built: the problem, its tiles, and why they were chosen."""
 
     problem: Problem
-    tile: SimtTile | DotTile
+    tile: Tile
     reasons: tuple[str, ...]
 
 
@@ -44,7 +49,11 @@ class GemmRule(Rule):
     def candidates(self, kernel: Kernel, target: Target) -> list[GemmSchedule]:
         """Return schedules, the best first; raises Refusal where the kernel holds no contraction."""
         problem = Problem.of(kernel, find_contraction(kernel))
-        ranked: list[tuple[Any, Estimate]] = [*simt_tiles(problem, target), *dot_tiles(problem, target)]
+        ranked: list[tuple[Tile, Estimate]] = [
+            *mma_tiles(problem, target),
+            *simt_tiles(problem, target),
+            *dot_tiles(problem, target),
+        ]
         ranked.sort(key=lambda pair: pair[1].clocks)
         texts = [f"{tile}: {expected}" for tile, expected in ranked]
         found = []
@@ -70,6 +79,8 @@ class GemmRule(Rule):
 def _write(opened: OpenKernel, schedule: GemmSchedule) -> Expr:
     """Write the launches of a schedule; return the bytes of workspace that they need."""
     match schedule.tile:
+        case MmaTile():
+            return write_mma(opened, schedule.problem, schedule.tile)
         case DotTile():
             return write_dot(opened, schedule.problem, schedule.tile)
         case SimtTile():

@@ -50,17 +50,23 @@ class Staging:
         self.items = self._items(block)
 
     def _items(self, block: Block) -> list[Item]:
-        code, depth = self.code, self.cut.depth
+        depth = self.cut.depth
         line = (self.free if self.along == "free" else depth) // self.width
-        total = self.free * depth // self.width
-        items = []
+        places = self.spread(block, self.free * depth // self.width, line)
+        if self.along == "free":
+            return [Item(place.free * self.width, place.depth, place.there) for place in places]
+        return [Item(place.depth, place.free * self.width, place.there) for place in places]
+
+    def spread(self, block: Block, total: int, line: int) -> list[Item]:
+        """Return a thread's share of ``total`` places in lines of ``line``: ``free`` within one, ``depth`` across."""
+        code = self.code
+        places = []
         for first in range(0, total, block.threads):
             number = block.thread + first
             there = None if first + block.threads <= total else below(code, number, Expr.const(total))
             across, within = code.ranges.divide(number, Expr.const(line))
-            places = (within * self.width, across) if self.along == "free" else (across, within * self.width)
-            items.append(Item(*places, there))
-        return items
+            places.append(Item(within, across, there))
+        return places
 
     def load(self, step: Expr, condition: Any) -> list[Any]:
         """Return the elements of each item in tile ``step`` of the depth; zeros where there are none.
@@ -73,26 +79,29 @@ class Staging:
         group: list[Item] = []
         shared: Any = None
         for item in self.items:
-            here = self._condition(item, step, condition)
+            # The end of the depth says as much as the end of the steps, where these are not parts of them.
+            needed = condition if self.cut.whole_depth or self.cut.splits > 1 else None
+            here = both(self.code, both(self.code, needed, self.inside(item, step)), item.there)
             if group and here != shared:
-                values += self._load_group(group, step, shared)
+                values += self.load_group(group, step, shared)
                 group = []
             group.append(item)
             shared = here
-        return values + self._load_group(group, step, shared)
+        return values + self.load_group(group, step, shared)
 
-    def _condition(self, item: Item, step: Expr, condition: Any) -> Any:
-        """Return whether the elements of an item exist; None where all do."""
+    def inside(self, item: Item, step: Expr) -> Any:
+        """Return whether an item of tile ``step`` lies inside the operand; None where all do."""
         code, cut = self.code, self.cut
+        in_depth = None
         if not cut.whole_depth:
-            inside = below(code, step * cut.depth + item.depth, cut.problem.depth)
-            # The end of the depth says as much as the end of the steps, where these are not parts of them.
-            condition = inside if cut.splits == 1 else both(code, condition, inside)
-        if self.count % self.free != ZERO:
-            condition = both(code, condition, below(code, self.start + item.free, self.count))
-        return both(code, condition, item.there)
+            in_depth = below(code, step * cut.depth + item.depth, cut.problem.depth)
+        if self.count % self.free == ZERO:
+            return in_depth
+        return both(code, in_depth, below(code, self.start + item.free, self.count))
 
-    def _load_group(self, group: list[Item], step: Expr, condition: Any) -> list[Any]:
+    def load_group(self, group: list[Item], step: Expr, condition: Any) -> list[Any]:
+        """Return the elements of items that exist where ``condition`` holds, zeros elsewhere; None is always."""
+
         def read() -> list[Any]:
             return [self._element(item, step) for item in group]
 

@@ -1,0 +1,216 @@
+"""Contractions on tensor cores in the manner of sm_80: asynchronous copies, several stages, ``ldmatrix``, ``mma.sync``.
+
+Operands of 16 bits, sums in float32.  While a stage is multiplied, the copies of the next ones are under way.  Each
+operand comes by the widest asynchronous copy that its layout allows, 16, 8 or 4 bytes; where it allows none (odd
+strides, windows that slide, elements that are computed on the way), through the threads' registers.  All four
+combinations of transpositions are multiplied as they lie.
+"""
+
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from stepwell.passes.schedules.abi import OpenKernel
+from stepwell.passes.schedules.contraction_operands import Operands
+from stepwell.passes.schedules.elements import Elements
+from stepwell.passes.schedules.nvidia.gemm.feeding import Copies, Feed, Gathers
+from stepwell.passes.schedules.nvidia.gemm.mma_parameters import MmaTile
+from stepwell.passes.schedules.nvidia.gemm.problem import Problem, Side
+from stepwell.passes.schedules.nvidia.gemm.sums import Sums
+from stepwell.passes.schedules.nvidia.gemm.swizzled import SwizzledTiles
+from stepwell.passes.schedules.nvidia.gemm.tiles import Cut, Place, below, vectors, when
+from stepwell.passes.schedules.nvidia.grid import WARP, Block, Grid
+from stepwell.passes.schedules.nvidia.warp_matrices import WarpMatrices
+from stepwell.support.symbolic import Expr
+
+_BANKS = 128
+_FRAGMENT_SUMS = 4
+
+
+def write_mma(opened: OpenKernel, problem: Problem, tile: MmaTile) -> Expr:
+    """Write the launches; return the bytes of workspace that they need."""
+    elements = Elements(opened)
+    sums = Sums(opened, elements, problem, tile.splits)
+    cut = Cut(problem, tile.rows, tile.columns, tile.depth, tile.splits, tile.group)
+    copies = [copy_bytes(side) for side in (problem.left, problem.right)]
+    roads = ["aligned", "unaligned"] if any(copies) or problem.result_run > 1 else [""]
+    for road in roads:
+        launch = _Launch(opened, elements, sums, cut, tile, copies if road == "aligned" else [0, 0])
+        Grid(cut.blocks, tile.threads, road, min_blocks=1).write(opened.code, partial(_write_thread, launch))
+    if tile.splits > 1:
+        for road in roads:
+            sums.finish(wide=road == "aligned", when_pointers=road)
+    return sums.workspace_bytes
+
+
+def copy_bytes(side: Side) -> int:
+    """Return the size of the asynchronous copies that bring an operand in; 0 where it has to go through registers."""
+    size = side.lanes() * side.size if side.leaf is not None and side.along else 0
+    return size if size >= 4 else 0
+
+
+@dataclass(frozen=True)
+class _Launch:
+    """What the launches of a contraction differ in, and share."""
+
+    opened: OpenKernel
+    elements: Elements
+    sums: Sums
+    cut: Cut
+    tile: MmaTile
+    copies: list[int]
+
+
+def _write_thread(launch: _Launch, block: Block) -> None:
+    _Writer(launch, block).write()
+
+
+class _Writer:
+    """Writes the code of a thread."""
+
+    def __init__(self, launch: _Launch, block: Block) -> None:
+        self.code, self.sums, self.cut, self.tile = launch.opened.code, launch.sums, launch.cut, launch.tile
+        self.problem, self.block = launch.cut.problem, block
+        self.wide = any(launch.copies) or self.problem.result_run > 1
+        self.matrices = WarpMatrices(self.code)
+        self.operands = Operands(launch.opened, launch.elements, self.problem.contraction)
+        tile, problem = self.tile, self.problem
+        self.left = self._feed("left", problem.left, tile.rows, launch.copies[0])
+        self.right = self._feed("right", problem.right, tile.columns, launch.copies[1])
+        warp, lane = self.code.ranges.divide(block.thread, Expr.const(WARP))
+        self.lane = lane
+        row, column = self.code.ranges.divide(warp, Expr.const(tile.columns // tile.warp_columns))
+        self.row, self.column = row * tile.warp_rows, column * tile.warp_columns
+
+    def _feed(self, name: str, side: Side, free: int, copies: int) -> Feed:
+        """Return what brings an operand to shared memory."""
+        tile = self.tile
+        along = side.along if copies else "depth"
+        shape = (tile.stages * free * tile.depth,)
+        element = side.factor.value.type.element_type
+        buffer = self.block.shared(name, element, shape, alignment=_BANKS)
+        tiles = SwizzledTiles(self.code, buffer, free, tile.depth, along, side.size)
+        if copies:
+            return Copies(self.matrices, self.operands, self.cut, side, free, copies, self.block, tiles)
+        return Gathers(self.operands, self.cut, side, free, self.block, tiles)
+
+    def write(self) -> None:
+        """Write the whole body."""
+        tile = self.tile
+        place = self.cut.place(self.code, self.block.index)
+        self.operands.outer = place.loops
+        self.left.start, self.right.start = place.row, place.column
+        for number in range(tile.stages - 1):
+            self._start(place, place.first + number, Expr.const(number))
+        zero = self.matrices.zero()
+        count = tile.warp_rows // 16 * (tile.warp_columns // 8) * _FRAGMENT_SUMS
+        trips = place.last - place.first
+
+        def step(at: Expr, sums: list[Any]) -> list[Any]:
+            self._wait()
+            self.block.barrier()
+            ahead = at + (tile.stages - 1)
+            known_last = trips.is_constant and trips.constant <= tile.stages - 1
+            held = [] if known_last else self._begin(place, ahead, (ahead - place.first) % tile.stages)
+            sums = self._multiply((at - place.first) % tile.stages, sums)
+            for feed, values in held:
+                feed.finish(values, (ahead - place.first) % tile.stages)
+            return sums
+
+        sums = self.code.loop(place.first, place.last, step, [zero] * count, stem="step")
+        self._finish(place, sums)
+
+    # Feeding
+
+    @property
+    def _feeds(self) -> tuple[Feed, Feed]:
+        return self.left, self.right
+
+    def _start(self, place: Place, step: Expr, stage: Expr) -> None:
+        """Bring tile ``step`` in, before the loop."""
+        for feed, values in self._begin(place, step, stage):
+            feed.finish(values, stage)
+
+    def _begin(self, place: Place, step: Expr, stage: Expr) -> list[tuple[Gathers, list[Any]]]:
+        """Start the copies of tile ``step``, if there is one; return what is on its way through registers."""
+        trips = place.last - place.first
+        there = (step - place.first) - trips
+        condition = None if there.is_constant and there.constant < 0 else below(self.code, step, place.last)
+        copies = [feed for feed in self._feeds if isinstance(feed, Copies)]
+        held = [(feed, feed.begin(step, condition)) for feed in self._feeds if isinstance(feed, Gathers)]
+
+        def copy() -> None:
+            for feed in copies:
+                feed.copy(step, stage)
+
+        if copies:
+            when(self.code, condition, copy)
+            self.matrices.commit_copies()
+        return held
+
+    def _wait(self) -> None:
+        """Wait for the oldest stage of this thread's copies."""
+        if any(isinstance(feed, Copies) for feed in self._feeds):
+            self.matrices.wait_copies(self.tile.stages - 2)
+
+    # Products
+
+    def _multiply(self, stage: Expr, sums: list[Any]) -> list[Any]:
+        """Return the sums after the products of one stage."""
+        tile = self.tile
+        sums = list(sums)
+        element = self.problem.left.factor.value.type.element_type
+        across = tile.warp_columns // 8
+        for depth in range(0, tile.depth, 16):
+            left = [
+                self._fragment(self.left, stage, self.row + row, depth, free_first=True)
+                for row in range(0, tile.warp_rows, 16)
+            ]
+            right: list[list[Any]] = []
+            for column in range(0, tile.warp_columns, 16):
+                found = self._fragment(self.right, stage, self.column + column, depth, free_first=False)
+                right += [found[:2], found[2:]]
+            for number in range(0, len(sums), _FRAGMENT_SUMS):
+                row, column = divmod(number // _FRAGMENT_SUMS, across)
+                here = slice(number, number + _FRAGMENT_SUMS)
+                sums[here] = self.matrices.multiply(element, left[row], right[column], sums[here])
+        return sums
+
+    def _fragment(self, feed: Feed, stage: Expr, free: Expr, depth: int, *, free_first: bool) -> list[Any]:
+        """Load the four 8x8 matrices of 16 rows or columns from ``free`` on and 16 steps of the depth.
+
+        ``free_first`` orders them so that the second one follows along the rows, as fragments of the left operand do;
+        in those of the right one it follows along the depth.
+        """
+        tiles, lane = feed.tiles, self.lane
+        fast, slow = lane // 8 % 2 * 8, lane // 16 * 8
+        more_free, more_depth = (fast, slow) if free_first else (slow, fast)
+        line = lane % 8
+        if tiles.along == "depth":
+            free, at = free + more_free + line, more_depth + depth
+        else:
+            free, at = free + more_free, more_depth + depth + line
+        place = tiles.place(stage, free, at)
+        address = self.matrices.offset(self.matrices.address(tiles.buffer), place)
+        pointer = self.matrices.pointer(address)
+        return self.matrices.load_matrices(pointer, 4, transposed=tiles.along == "free")
+
+    def _finish(self, place: Place, sums: list[Any]) -> None:
+        """Send the sums on their way, pairs of neighbouring columns at a time."""
+        tile, code = self.tile, self.code
+        across = tile.warp_columns // 8
+        row, column = place.row + self.row + self.lane // 4, place.column + self.column + self.lane % 4 * 2
+        for number in range(0, len(sums), 2):
+            fragment, half = divmod(number, _FRAGMENT_SUMS)
+            down, over = divmod(fragment, across)
+            with vectors(code, 2):
+                pair = code.op("vector.from_elements", tuple(sums[number : number + 2]), code.vector_type(sums[0].type))
+            self.sums.keep(
+                place,
+                row + 16 * down + 4 * half,
+                column + 8 * over,
+                pair,
+                wide=self.wide,
+                row_tile=tile.rows,
+                column_tile=tile.columns,
+            )

@@ -1,0 +1,46 @@
+"""Tiles of operands in shared memory, swizzled so that neither copies nor ``ldmatrix`` meet in a bank.
+
+A tile is stored in lines: the elements of a row or column along the depth, or those of one depth along the rows or
+columns, whichever lie together in memory.  Units of 16 bytes of a line are permuted by an exclusive or with the line's
+number: eight lines that are read at the same place fall into different banks.
+"""
+
+from stepwell.passes.schedules.abi import Buffer
+from stepwell.passes.schedules.code import Code
+from stepwell.passes.schedules.indexing import ZERO
+from stepwell.passes.schedules.nvidia.gemm.mma_parameters import UNIT
+from stepwell.support.symbolic import Expr
+
+
+class SwizzledTiles:
+    """The stages of one operand.
+
+    Attributes:
+        buffer: the shared memory.
+        along: "depth" or "free": what a line runs along.
+        size: bytes of an element.
+    """
+
+    def __init__(self, code: Code, buffer: Buffer, free: int, depth: int, along: str, size: int) -> None:
+        self.code, self.buffer, self.along, self.size = code, buffer, along, size
+        lines, elements = (free, depth) if along == "depth" else (depth, free)
+        self.line = elements * size
+        self.stage = lines * self.line
+
+    def place(self, stage: Expr, free: Expr, depth: Expr) -> Expr:
+        """Return where an element lies, in bytes; ``free`` and ``depth`` count within the tile."""
+        line, element = (free, depth) if self.along == "depth" else (depth, free)
+        unit, rest = self.code.ranges.divide(element * self.size, Expr.const(UNIT))
+        return stage * self.stage + line * self.line + self._swizzled(line, unit) * UNIT + rest
+
+    def _swizzled(self, line: Expr, unit: Expr) -> Expr:
+        """Return which unit of a line holds unit number ``unit``."""
+        units = self.line // UNIT
+        key = line % 8
+        if units < 8:
+            # Several lines share the banks of 128 bytes: neighbours among them differ by their place there.
+            key = key // (8 // units) if units > 1 else ZERO
+        if key == ZERO:
+            return unit
+        code = self.code
+        return code.opaque(code.op("arith.xori", (code.index(unit), code.index(key)), code.index_type))
