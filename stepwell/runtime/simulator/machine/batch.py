@@ -7,7 +7,7 @@ import numpy as np
 
 from stepwell.runtime.simulator.counts import Counts
 from stepwell.runtime.simulator.machine.async_work import AsyncQueue, EagerQueue
-from stepwell.runtime.simulator.machine.lanes import WARP, Array, Lanes
+from stepwell.runtime.simulator.machine.lanes import WARP, Array, Lanes, Threads
 from stepwell.runtime.simulator.machine.observers import Event, Observer
 from stepwell.runtime.simulator.memory.global_memory import GlobalMemory
 from stepwell.runtime.simulator.memory.system import MemorySystem
@@ -58,6 +58,7 @@ class Batch:
         memory: its memory spaces.
         queue: who finishes asynchronous work.
         state: what a family of instructions remembers, by the family's name (barriers, groups of copies, ...).
+        crews: all of its threads, as the machine groups them.
         progress: counts changes that waiting threads may wait for; whoever makes one calls ``changed``.
     """
 
@@ -70,12 +71,20 @@ class Batch:
         self.memory = MemorySystem(self)
         self.queue: AsyncQueue = queue if queue is not None else EagerQueue()
         self.state: dict[str, Any] = {}
+        self.crews: list[Threads] = []
         self.progress = 0
         self._frames: dict[str, Array] = {}
 
     def changed(self) -> None:
         """Note that something happened that a waiting thread may wait for."""
         self.progress += 1
+
+    def exited(self) -> Array:
+        """Return which threads have ended or do not exist, bool [block * padded threads of a block]."""
+        ended = np.ones(self.count * self.padded_threads, np.bool_)
+        for crew in self.crews:
+            ended[np.broadcast_to(crew.numbers, crew.shape)] = np.broadcast_to(crew.exited, crew.shape)
+        return ended
 
     def grid_block(self, block: Array) -> Array:
         """Return the numbers in the grid of blocks of the batch."""

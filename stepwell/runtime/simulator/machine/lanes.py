@@ -39,6 +39,7 @@ class Threads:
         self.registers: list[Array] = [np.zeros((1, 1), dtype) for dtype in batch.register_dtypes]
         self.exists = np.broadcast_to(self.threads < batch.launch.threads, self.shape)
         self.exited: Array = ~self.exists
+        batch.crews.append(self)
         self.specials: dict[str, Array] = {}
 
     @cached_property
@@ -85,7 +86,15 @@ class Lanes:
     @cached_property
     def count(self) -> int:
         """Number of active threads."""
-        return self.shape[0] * self.shape[1] if self.mask is None else len(self.index)
+        whole = self.shape[0] * self.shape[1]
+        return whole if self.mask is None else int(np.count_nonzero(self.mask)) * (whole // self.mask.size)
+
+    @cached_property
+    def warp_count(self) -> int:
+        """Number of warps with an active thread."""
+        if self.mask is None:
+            return self.shape[0] * self.shape[1] // WARP
+        return int(np.broadcast_to(self.mask, self.shape).reshape(-1, WARP).any(axis=1).sum())
 
     @cached_property
     def blocks(self) -> Array:
@@ -134,8 +143,9 @@ class Lanes:
         if condition.size == 1:
             return self if condition.item() else None
         mask = condition if self.mask is None else self.mask & condition
-        if not mask.any():
-            return None
+        found = int(np.count_nonzero(mask)) * (self.shape[0] * self.shape[1] // mask.size)
+        if found in (0, self.count):
+            return self if found else None
         return Lanes(self.threads, mask)
 
     def subset(self, chosen: Array) -> "Lanes":

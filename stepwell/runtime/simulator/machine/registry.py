@@ -42,7 +42,7 @@ class Wait:
     reason: str
 
 
-Step: TypeAlias = "Callable[[Lanes], Wait | None]"
+Step: TypeAlias = Callable[[Lanes], Wait | None]
 Decoder: TypeAlias = "Callable[[Instruction, Binder], Step]"
 
 

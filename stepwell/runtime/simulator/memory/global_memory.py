@@ -12,6 +12,9 @@ from stepwell.support.errors import MemoryAccessError
 BASE = 1 << 36
 """Lowest address; null and small numbers are far from anything that is allocated."""
 
+_NO_RESERVE = 0x4000
+"""Linux's MAP_NORESERVE, which Python's mmap does not name yet."""
+
 _GAP = 256
 _PAGE = mmap.PAGESIZE
 
@@ -37,7 +40,7 @@ class GlobalMemory:
     """
 
     def __init__(self, capacity: int = 1 << 36, *, track: bool = False) -> None:
-        flags = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | getattr(mmap, "MAP_NORESERVE", 0)
+        flags = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | _NO_RESERVE
         self._map = mmap.mmap(-1, capacity, flags=flags)
         self.bytes: Array = np.frombuffer(self._map, np.uint8)
         self._shadow = mmap.mmap(-1, capacity, flags=flags) if track else None
@@ -47,6 +50,11 @@ class GlobalMemory:
         self._table: list[Allocation] = []
         self._starts: list[int] = []
         self._last = Allocation(0, 0)
+
+    @property
+    def used(self) -> int:
+        """Bytes from BASE to the end of the last allocation."""
+        return self._top
 
     def allocate(self, nbytes: int, align: int = 256) -> int:
         """Reserve bytes, which hold zeros but count as never written; an empty range has an address too."""

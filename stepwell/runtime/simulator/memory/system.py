@@ -109,31 +109,87 @@ class MemorySystem:
         order: tuple[str, str] = ("weak", ""),
     ) -> None:
         """Write values at the addresses; where lanes write the same place, the last one's value stays."""
-        split = self._windows(lanes, space, addresses)
-        row = lanes.shape if addresses.ndim == 2 else (lanes.count,)
         if lanes.mask is not None and addresses.ndim == 2:
-            addresses = lanes.gather(addresses)
-            values = _gather_rows(lanes, values, count)
-            row = (lanes.count,)
-        if split is not None:
-            for name, chosen in split.items():
-                rows = np.broadcast_to(values, row if count == 1 else (*row, count)).reshape(lanes.count, -1)[chosen]
-                part = rows if count > 1 else rows[:, 0]
-                flat = np.broadcast_to(addresses, row).reshape(-1)[chosen]
-                flat = flat & _LOW if name in SPACES[1:] else flat
-                self.store(lanes.subset(chosen), name, flat, part, ins, count=count, order=order)
-            return
-        space, addresses = self._space(space, addresses)
+            addresses, values = lanes.gather(addresses), _gather_rows(lanes, values, count)
+        for name, part, chosen in self.split(lanes, space, addresses):
+            some, rows = (lanes, values) if chosen is None else self._chosen(lanes, values, chosen, count)
+            self._store(some, name, part, rows, ins, count, order)
+
+    def store_rows(
+        self,
+        lanes: Lanes,
+        space: str,
+        addresses: Array,
+        frames: list[Array],
+        ins: Instruction,
+        *,
+        order: tuple[str, str] = ("weak", ""),
+    ) -> None:
+        """Write several frames side by side at each address."""
+        rows = np.stack(np.broadcast_arrays(*frames), axis=-1)
+        self.store(lanes, space, addresses, rows, ins, count=len(frames), order=order)
+
+    def split(self, lanes: Lanes, space: str, addresses: Array) -> list[tuple[str, Array, Array | None]]:
+        """Resolve the space of addresses.
+
+        Returns:
+            (space, addresses in that space, who of the lanes) for each space that is meant; who is bool [n], or None for all of
+            them, in which case the addresses keep their layout.
+        """
+        windows = self._windows(lanes, space, addresses)
+        if windows is None:
+            return [(*self._space(space, addresses), None)]
+        flat = lanes.gather(addresses) if addresses.ndim == 2 else addresses
+        return [
+            (name, flat[chosen] & _LOW if name in SPACES[1:] else flat[chosen], chosen)
+            for name, chosen in windows.items()
+        ]
+
+    def elements(
+        self,
+        lanes: Lanes,
+        space: str,
+        addresses: Array,
+        dtype: "np.dtype[Any]",
+        ins: Instruction,
+        *,
+        kind: str,
+        order: tuple[str, str],
+    ) -> tuple[Array, Array]:
+        """Check a read-modify-write of each address [n] in a space; return an array, and the places in it to change."""
+        self._observe(kind, lanes, space, addresses, dtype.itemsize, ins, order)
+        store, positions = self.locate(lanes, space, addresses, dtype.itemsize)
+        index = positions // dtype.itemsize
+        if store.written is not None:
+            self._check_written(lanes, store, index, addresses, dtype, 1)
+        return store.view(dtype, 1), index
+
+    def _store(
+        self,
+        lanes: Lanes,
+        space: str,
+        addresses: Array,
+        values: Array,
+        ins: Instruction,
+        count: int,
+        order: tuple[str, str],
+    ) -> None:
         size = values.dtype.itemsize * count
         self._observe("store", lanes, space, addresses, size, ins, order)
         store, positions = self.locate(lanes, space, addresses, size)
         index = positions // size if size > 1 else positions
-        if index.shape != row and values.shape[: len(row)] != index.shape:
-            # One place, many values: the last thread's stays.
-            index = np.broadcast_to(index, row)
+        # Where several threads write one place, each value needs an index of its own: the last thread's stays.
+        shape = np.broadcast_shapes(index.shape, values.shape[: index.ndim])
+        if index.shape != shape:
+            index = np.broadcast_to(index, shape)
         store.view(values.dtype, count)[index] = values
         if store.written is not None:
             store.written.view(_BYTE, size)[index] = 1
+
+    @staticmethod
+    def _chosen(lanes: Lanes, values: Array, chosen: Array, count: int) -> tuple[Lanes, Array]:
+        rows = _gather_rows(lanes, values, count) if values.ndim == (2 if count == 1 else 3) else values
+        return lanes.subset(chosen), rows[chosen]
 
     def locate(self, lanes: Lanes, space: str, addresses: Array, size: int) -> tuple[Store, Array]:
         """Check accesses of ``size`` bytes; return the store of their space and the positions of their bytes in it."""

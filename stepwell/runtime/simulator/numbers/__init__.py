@@ -1,0 +1,1 @@
+"""Floating-point arithmetic as the PTX ISA defines it, on numpy arrays."""
