@@ -118,7 +118,7 @@ def compile(
     _check_end(module)
     module = _with_signature(module)
     if checker is not None:
-        checker.check_kernels(module.operation, kernel_pipeline)
+        checker.check_kernels(module.operation, kernel_pipeline, chosen)
     compiler = KernelCompiler(
         str(kernel_pipeline), str(chosen), cache=DiskCache.open_default(), modules=_user_modules(kernel_pipeline)
     )

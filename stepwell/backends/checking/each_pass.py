@@ -6,11 +6,13 @@ from functools import cache
 from typing import Any
 
 from stepwell.backends.checking.comparison import DEFAULT_TOLERANCE, difference
+from stepwell.backends.checking.gpu_kernels import SimulatedKernel, is_on_gpu
 from stepwell.backends.checking.graph import is_static_graph, run_graph
 from stepwell.backends.checking.host import run_host
 from stepwell.backends.checking.inputs import InputSet, input_sets
 from stepwell.backends.checking.kernels import CheckedKernel
 from stepwell.backends.cpu.reference import ReferenceFunction
+from stepwell.backends.nvidia.in_process import Interface
 from stepwell.backends.plan_translation import host_functions, kernel_modules
 from stepwell.passes.pipelines import Instrument, Pipeline
 from stepwell.passes.pipelines.instruments import PassEvent
@@ -18,6 +20,7 @@ from stepwell.runtime.tensors import Array
 from stepwell.support.bindings import ir
 from stepwell.support.errors import PassFailure
 from stepwell.support.module import Module
+from stepwell.support.target import Target
 
 _EPSILONS = {"bf16": 2.0**-8, "f16": 2.0**-11, "f32": 2.0**-24, "f64": 2.0**-53}
 
@@ -94,8 +97,10 @@ class EachPassCheck(Instrument):
 
         return run
 
-    def check_kernels(self, module: Any, pipeline: Pipeline) -> None:
+    def check_kernels(self, module: Any, pipeline: Pipeline, target: Target) -> None:
         """Run ``pipeline`` on a copy of each kernel of a program, and compare after every pass.
+
+        Kernels for a GPU are run on the simulated device.
 
         Raises:
             PassFailure: a pass refused a kernel, or changed its results.
@@ -103,7 +108,9 @@ class EachPassCheck(Instrument):
         for name, kernel in kernel_modules(module).items():
             with kernel.context, ir.Location.unknown():
                 copy = ir.Module.parse(str(kernel.get_asm(enable_debug_info=False)))
-            check = KernelCheck(name, _kernel_function(kernel), self.calls.get(name, []), self.epsilon)
+                interface = Interface.of(copy.body.operations[0].operation) if target.kind == "cuda" else None
+            calls = self.calls.get(name, [])
+            check = KernelCheck(name, _kernel_function(kernel), calls, self.epsilon, target, interface)
             pipeline.run(copy, instruments=[check])
 
 
@@ -115,13 +122,15 @@ class KernelCheck(Instrument):
     function: str
     calls: Sequence[Call]
     epsilon: float
+    target: Target
+    interface: Interface | None
     _last: list[list[Array]] | None = None
 
     def after(self, event: PassEvent) -> None:
         """Run the kernel and compare; raises PassFailure where the pass changed it."""
         if event.name.startswith("verify-") or not self.calls:
             return
-        compiled = CheckedKernel(_root(event.op), self.function)
+        compiled = self._compile(_root(event.op))
         new = [compiled(call.inputs, call.scalars, call.outputs) for call in self.calls]
         old = self._last or [call.outputs for call in self.calls]
         for before, now in zip(old, new, strict=True):
@@ -129,6 +138,11 @@ class KernelCheck(Instrument):
             if phrase:
                 raise _failure(event.name, f"kernel '{self.kernel}'", phrase, "what the program feeds it")
         self._last = new
+
+    def _compile(self, root: Any) -> CheckedKernel | SimulatedKernel:
+        if self.interface is not None and is_on_gpu(root):
+            return SimulatedKernel(root, self.interface, self.target)
+        return CheckedKernel(root, self.function)
 
 
 def _lowered(root: Any) -> ReferenceFunction:
