@@ -61,6 +61,10 @@ class DotTile:
         """Threads of a block."""
         return _WARPS * WARP
 
+    def registers(self, size: int = 4) -> int:
+        """Estimate the registers of a thread, with sums of ``size`` bytes: vectors of sums and of both operands."""
+        return 40 + (self.few * self.lines + self.few + self.lines) * size
+
     def __str__(self) -> str:
         sharing = f", shared by {self.sharing} warps" if self.sharing > 1 else ""
         return f"{self.few} x {self.lines} sums of a warp, lanes along the depth{sharing}"

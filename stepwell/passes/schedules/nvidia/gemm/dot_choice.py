@@ -7,7 +7,6 @@ from stepwell.passes.schedules.nvidia.grid import WARP
 from stepwell.passes.schedules.nvidia.machine import occupancy
 from stepwell.support.target import Target
 
-_REGISTERS = 64
 _RATE = 128.0
 _WARPS = 8
 
@@ -46,4 +45,4 @@ def _estimate(problem: Problem, target: Target, tile: DotTile) -> Estimate:
         in_flight=2,
         memory_bytes=outer * depth * (lines * many.size + tile.few * few.size),
     )
-    return estimate(target, work, occupancy(target, tile.threads, _REGISTERS))
+    return estimate(target, work, occupancy(target, tile.threads, tile.registers(problem.accumulator_bytes)))

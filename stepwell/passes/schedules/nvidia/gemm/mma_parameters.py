@@ -69,10 +69,10 @@ class MmaTile:
         """Return the shared memory of a block, with elements of ``size`` bytes."""
         return self.stages * self.depth * (self.rows + self.columns) * size
 
-    def registers(self) -> int:
-        """Estimate the registers of a thread."""
+    def registers(self, size: int = 4) -> int:
+        """Estimate the registers of a thread, with sums of ``size`` bytes."""
         fragments = self.warp_rows // 16 * 4 + self.warp_columns // 8 * 2
-        return 48 + self.sums + fragments
+        return 48 + self.sums * size // 4 + fragments
 
     def __str__(self) -> str:
         splits = f", depth in {self.splits} parts" if self.splits > 1 else ""

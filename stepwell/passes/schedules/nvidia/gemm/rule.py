@@ -24,17 +24,31 @@ from stepwell.support.target import Target
 
 Tile = MmaTile | SimtTile | DotTile
 
+# Candidates are worth a closer look up to this much over the best estimate.
+_CLOSE = 1.15
+# Clocks of work that is over before a difference could show.
+_SHORT = 4000.0
 # Losers that are named in the reasons.
 _NAMED_LOSERS = 3
 
 
 @dataclass(frozen=True)
 class GemmSchedule:
-    """What will be built: the problem, its tiles, and why they were chosen."""
+    """What will be built.
+
+    Attributes:
+        problem: the contraction.
+        tile: its tiles.
+        reasons: why they were chosen.
+        estimate: clocks that they are expected to take.
+        registers: registers of a thread that the estimate counts on.
+    """
 
     problem: Problem
     tile: Tile
     reasons: tuple[str, ...]
+    estimate: float
+    registers: int
 
 
 class GemmRule(Rule):
@@ -57,9 +71,16 @@ class GemmRule(Rule):
         ranked.sort(key=lambda pair: pair[1].clocks)
         texts = [f"{tile}: {expected}" for tile, expected in ranked]
         found = []
-        for number, (tile, _) in enumerate(ranked):
+        for number, (tile, expected) in enumerate(ranked):
+            if expected.clocks > _CLOSE * ranked[0][1].clocks:
+                break
             others = [text for place, text in enumerate(texts) if place != number][:_NAMED_LOSERS]
-            found.append(GemmSchedule(problem, tile, (texts[number], *(f"instead of {text}" for text in others))))
+            reasons = (texts[number], *(f"instead of {text}" for text in others))
+            found.append(
+                GemmSchedule(problem, tile, reasons, expected.clocks, tile.registers(problem.accumulator_bytes))
+            )
+            if expected.clocks < _SHORT:
+                break
         return found
 
     def build(self, kernel: Kernel, target: Target, parameters: GemmSchedule) -> None:
