@@ -126,7 +126,7 @@ def _choose_keeps(
                 continue
             (dims,) = tuples
             indices = result_indices(value.owner, dims)
-            if not _cover(ranges, indices, kernel.shape(value)):
+            if not ranges.cover(indices, kernel.shape(value)):
                 continue
             taken.add(home)
             keeps[number] = (*keeps.get(number, ()), Keep(value, home, indices))
@@ -142,13 +142,6 @@ def _result_that_can_hold(kernel: Kernel, value: Any, later: Sequence[Nest], tak
         return None
     places = [result_indices(value.owner, dims) for dims in last.uses.computed[value]]
     return last.number if places == [last.indices] else None
-
-
-def _cover(ranges: Ranges, indices: Sequence[Expr], shape: Sequence[Expr]) -> bool:
-    """Tell whether loops over the variables of ``indices`` meet every element of ``shape``."""
-    names = [str(index) for index, size in zip(indices, shape, strict=True) if size != ONE]
-    wanted = [(ZERO, size) for size in shape if size != ONE]
-    return len(set(names)) == len(names) and [ranges.bounds.get(name) for name in names] == wanted
 
 
 def _describe(

@@ -1,0 +1,223 @@
+"""Choose which threads work on which rows, from where neighbouring threads would find their elements."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from stepwell.passes.schedules.abi import bytes_of
+from stepwell.passes.schedules.analysis import Uses
+from stepwell.passes.schedules.indexing import ONE
+from stepwell.passes.schedules.kernel import Kernel
+from stepwell.passes.schedules.nest import Nest, known_extent
+from stepwell.passes.schedules.nvidia.grid import WARP
+from stepwell.passes.schedules.nvidia.reduction_join import Arrangement
+from stepwell.passes.schedules.nvidia.rows_phases import Phase, RowWork
+from stepwell.passes.schedules.nvidia.wide_access import Wide, widest
+from stepwell.passes.schedules.rule import reachable
+from stepwell.support.symbolic import Expr
+from stepwell.support.target import Target
+
+REGISTER_VALUES = 32
+"""Elements of a row that a thread holds in registers: with what computing takes, under 128 registers."""
+
+# Threads per multiprocessor that hide the latency of memory where each has several loads under way.
+_BUSY_THREADS = 1024
+# Rows are dealt to blocks of at least so many threads.
+_BLOCK_THREADS = 128
+# Beyond it a block of threads that hold REGISTER_VALUES does not fit the registers of a multiprocessor.
+_TEAM_LIMIT = 512
+_SECTOR_BYTES = 32
+# Simple instructions of a thread in the time that a multiprocessor takes for a sector of its level 1 cache.
+_SECTOR_COST = 64
+# Steps of a reduction that one thread may well do alone.
+_STEPS_ALONE = 8
+_SPLITS_UNKNOWN = 64
+
+
+@dataclass(frozen=True)
+class RowLayout:
+    """How rows and their elements are dealt to threads.
+
+    Attributes:
+        threads: the arrangement of a block.
+        order: the row variables, slowest first: neighbouring threads take neighbours along the last.
+        wide: vectors along each nest's innermost loop.
+        splits: blocks that share a row; 1 where each row has one block at most.
+    """
+
+    threads: Arrangement
+    order: tuple[int, ...]
+    wide: Wide
+    splits: int = 1
+
+    def written_out(self, phase: Phase) -> bool:
+        """Tell whether all slots of ``phase`` are written out: a thread's part of the row fits its registers."""
+        if self.splits > 1 or not all(extent.is_constant for extent in phase.extents):
+            return False
+        lanes = self.wide.lanes if phase.extents else 1
+        return granules(granules(phase.points, lanes), self.threads.team) * lanes <= REGISTER_VALUES
+
+    def scalar(self) -> "RowLayout":
+        """Return the layout without vectors."""
+        return replace(self, wide=Wide(1, reason="pointers are not aligned"))
+
+
+def choose_layout(kernel: Kernel, target: Target, work: RowWork) -> RowLayout:
+    """Return the layout that touches the fewest sectors of memory, with threads enough to fill the GPU."""
+    live = [number for number, extent in enumerate(work.extents) if extent != ONE]
+    wide = _vectors(kernel, work)
+    if work.alone:
+        wide = Wide(1, reason="one thread does a row")
+    within = RowLayout(_team_within(target, work, wide.lanes), tuple(live), wide)
+    candidates = [within]
+    for fast in live:
+        order = (*(number for number in live if number != fast), fast)
+        candidates.append(RowLayout(_team_across(target, work, fast), order, Wide(1, reason="lanes lie across rows")))
+    best = min(candidates, key=lambda layout: _cost(kernel, work, layout))
+    return replace(best, splits=_splits(target, work, best))
+
+
+def granules(points: int, lanes: int) -> int:
+    """Return how many vectors hold ``points`` elements."""
+    return -(-points // lanes)
+
+
+def power_of_two(number: int) -> int:
+    """Return the smallest power of two that is not less than ``number``."""
+    return 1 << max(number - 1, 0).bit_length()
+
+
+def _vectors(kernel: Kernel, work: RowWork) -> Wide:
+    """Return the widest vectors that all nests with loops allow."""
+    found: Wide | None = None
+    for part in work.parts:
+        nest = part.nest
+        if not nest.variables:
+            continue
+        ops = reachable([nest.value])
+        if any(nest.uses.stride(position, nest.variables[-1]) == 1 for _, position in nest.uses.accesses):
+            wide = widest(kernel, nest, ops)
+        else:
+            wide = Wide(1, reason="no buffer is contiguous along a row")
+        multiples = tuple(dict.fromkeys((*(found.multiples if found else ()), *wide.multiples)))
+        narrowest = wide if found is None or wide.lanes < found.lanes else found
+        found = Wide(narrowest.lanes, multiples if narrowest.lanes > 1 else (), narrowest.reason)
+    return found or Wide(1, reason="rows have one element")
+
+
+def _team_within(target: Target, work: RowWork, lanes: int) -> Arrangement:
+    """Give each row a team of neighbouring threads."""
+    rows = known_extent(work.rows)
+    count = granules(max(phase.points for phase in work.phases), lanes)
+    team = 1
+    if not work.alone:
+        team = _short_team(count) if count <= WARP else WARP
+        while team < _TEAM_LIMIT and granules(count, team) * lanes > REGISTER_VALUES:
+            team *= 2
+        while team < 2 * _TEAM_LIMIT and 2 * team <= count and rows * team < _busy(target):
+            team *= 2
+    groups = max(min(_BLOCK_THREADS // team, power_of_two(rows)), -(-WARP // team), 1)
+    return Arrangement(1, team, groups)
+
+
+def _short_team(count: int) -> int:
+    """Return the team for rows of up to a warp's vectors: the one that leaves fewest idle, then the smallest."""
+    most = power_of_two(count)
+    teams = [team for team in (most, most // 2, most // 4) if team]
+    return min(teams, key=lambda team: (granules(count, team) * team, team))
+
+
+def _team_across(target: Target, work: RowWork, fast: int) -> Arrangement:
+    """Give neighbouring threads neighbouring rows along variable ``fast``, and each row a team of such threads."""
+    rows = known_extent(work.rows)
+    across = min(WARP, power_of_two(known_extent(work.extents[fast])))
+    points = max(phase.points for phase in work.phases)
+    team = 1
+    if not work.alone:
+        while across * team < 2 * _TEAM_LIMIT and points > _STEPS_ALONE * team and rows * team < _busy(target):
+            team *= 2
+        while across * team < _TEAM_LIMIT and len(work.phases) > 1 and granules(points, team) > REGISTER_VALUES:
+            team *= 2
+    together = across * team
+    groups = max(min(_BLOCK_THREADS // together, power_of_two(-(-rows // across))), -(-WARP // together), 1)
+    return Arrangement(across, team, groups)
+
+
+def _busy(target: Target) -> int:
+    return target.multiprocessors * _BUSY_THREADS
+
+
+def _splits(target: Target, work: RowWork, layout: RowLayout) -> int:
+    """Return how many blocks share a row where there are too few rows for all multiprocessors."""
+    if work.alone or not work.reductions or not work.rows.is_constant:
+        return 1
+    blocks = -(-work.rows.constant // layout.threads.rows)
+    room = 2 * target.multiprocessors // max(blocks, 1)
+    longest = max(work.phases, key=lambda phase: phase.points)
+    if blocks >= target.multiprocessors or not blocks:
+        return 1
+    if not all(extent.is_constant for extent in longest.extents):
+        return min(room, _SPLITS_UNKNOWN) if blocks * WARP <= target.multiprocessors else 1
+    steps = granules(longest.points, layout.wide.lanes) // layout.threads.team
+    return max(min(room, steps // _STEPS_ALONE), 1)
+
+
+# What a warp's access costs
+
+
+def _cost(kernel: Kernel, work: RowWork, layout: RowLayout) -> float:
+    """Estimate the cost of a row in simple instructions of a thread."""
+    threads, lanes = layout.threads, layout.wide.lanes
+    total = 0.0
+    for part in work.parts:
+        nest = part.nest
+        vectors = lanes if nest.variables else 1
+        spots = _spots(work, layout, nest, vectors)
+        sectors = sum(_sectors(kernel, nest.uses, access, spots, vectors) for access in nest.uses.accesses)
+        count = granules(nest.points, vectors)
+        steps = granules(count, threads.team) * threads.team
+        total += count * sectors / WARP * _SECTOR_COST + steps * nest.uses.cost * vectors
+        if nest.op is not None:
+            total += 2 * threads.team * max(threads.team - 1, 0).bit_length() + (threads.warps_of_team > 1) * WARP
+    return total
+
+
+def _spots(work: RowWork, layout: RowLayout, nest: Nest, lanes: int) -> list[dict[str, int]]:
+    """Return where each thread of a warp is in the loops of ``nest``, by variable."""
+    threads = layout.threads
+    extents = [known_extent(extent) for extent in nest.extents]
+    if extents:
+        extents[-1] = max(extents[-1] // lanes, 1)
+    spots = []
+    for thread in range(WARP):
+        rest = thread // threads.across
+        row = rest // threads.team * threads.across + thread % threads.across
+        rest %= threads.team
+        spot = {}
+        for variable, extent in zip(reversed(nest.variables), reversed(extents), strict=True):
+            rest, spot[variable] = divmod(rest, max(extent, 1))
+        if nest.variables:
+            spot[nest.variables[-1]] *= lanes
+        for number in reversed(layout.order[1:]):
+            row, spot[work.variables[number]] = divmod(row, max(known_extent(work.extents[number]), 1))
+        if layout.order:
+            spot[work.variables[layout.order[0]]] = row
+        spots.append(spot)
+    return spots
+
+
+def _sectors(kernel: Kernel, uses: Uses, access: tuple[Any, Expr], spots: Sequence[dict[str, int]], lanes: int) -> int:
+    """Return how many sectors of memory the threads at ``spots`` touch together."""
+    buffer, position = access
+    value = kernel.results[buffer[1]] if isinstance(buffer, tuple) else buffer
+    size = bytes_of(value.type.element_type)
+    strides: dict[str, int] = {}
+    for variable in spots[0]:
+        if any(spot[variable] for spot in spots):
+            stride = uses.stride(position, variable)
+            strides[variable] = (1 << 20) if stride is None else stride
+    touched = set()
+    for spot in spots:
+        first = sum(stride * spot[variable] for variable, stride in strides.items()) * size
+        touched |= set(range(first // _SECTOR_BYTES, (first + size * lanes - 1) // _SECTOR_BYTES + 1))
+    return len(touched)
