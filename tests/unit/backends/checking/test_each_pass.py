@@ -71,6 +71,11 @@ class Small(torch.nn.Module):
         return torch.where(y.sum() > 1e9, x, torch.amax(x + y, -1, keepdim=True) + torch.sigmoid(x))
 
 
+class Relu(torch.nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.relu(x)
+
+
 @pytest.fixture(scope="module")
 def program() -> Any:
     example = (torch.randn(4, 6), torch.randn(4, 6))
@@ -120,6 +125,14 @@ def test_names_a_pass_that_breaks_a_scheduled_kernel(program: Any) -> None:
     pipeline = Pipeline.named("default").insert_after("lower-asserts", "test-break-scalars")
     with pytest.raises(PassFailure, match="pass 'test-break-scalars' changes the results of kernel"):
         compile_checked(program, pipeline)
+
+
+@pytest.mark.parametrize("behind", ["verify-scheduled", "gpu-outline-launches"])
+def test_names_a_pass_that_breaks_a_kernel_for_a_gpu(behind: str) -> None:
+    program = torch.export.export(Relu(), (torch.randn(8, 6),))
+    pipeline = Pipeline.named("default", target="cuda:sm_80").insert_after(behind, "test-break-scalars")
+    with pytest.raises(PassFailure, match=r"pass 'test-break-scalars' changes the results of kernel '\w+' on what .*"):
+        sw.compile(program, target="cuda:sm_80", device="sim", pipeline=pipeline, check="each-pass")
 
 
 def test_unknown_checks_are_refused(program: Any) -> None:
