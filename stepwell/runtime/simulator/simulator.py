@@ -19,7 +19,7 @@ from stepwell.support.errors import ArgumentError, SimulationError
 MODES = ("fast", "strict")
 MAX_THREADS = 1024
 _BATCH_THREADS = 16384
-"""Threads that run at once: enough to hide the cost of the interpreter, few enough for their registers to stay in cache."""
+"""Threads that run at once: enough to hide the interpreter's cost, few enough for their registers to stay in cache."""
 
 _BATCH_SHARED = 64 << 20
 

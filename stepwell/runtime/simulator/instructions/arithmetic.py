@@ -62,13 +62,14 @@ def _quotient(a: Array, b: Array) -> Array:
 
 def _remainder(a: Array, b: Array) -> Array:
     result: Array = a - _quotient(a, b) * b
-    return result if b.all() else np.where(b == 0, a, result)
+    return result
 
 
 def _saturated_add(sign: int) -> Callable[[Array, Array], Array]:
     def function(a: Array, b: Array) -> Array:
         exact = a.astype(np.int64) + sign * b.astype(np.int64)
-        return np.clip(exact, -(1 << 31), (1 << 31) - 1).astype(np.int32)
+        clamped: Array = np.clip(exact, -(1 << 31), (1 << 31) - 1).astype(np.int32)
+        return clamped
 
     return function
 

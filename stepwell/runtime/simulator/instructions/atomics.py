@@ -31,6 +31,10 @@ _SPACES = ("global", "shared", "shared::cta", "shared::cluster")
 Update = Callable[..., Array]
 
 
+def _compare_and_swap(old: Array, compared: Array, new: Array) -> Array:
+    return np.where(old == compared, new, old)
+
+
 def _updates(kind: PtxType) -> dict[str, Update]:
     """Return, for each operation, the function from the old value and the operands to the new value."""
     plain: dict[str, Update] = {
@@ -38,7 +42,7 @@ def _updates(kind: PtxType) -> dict[str, Update]:
         "or": np.bitwise_or,
         "xor": np.bitwise_xor,
         "exch": lambda old, new: new,
-        "cas": lambda old, compared, new: np.where(old == compared, new, old),
+        "cas": _compare_and_swap,
         "inc": lambda old, limit: np.where(old >= limit, old.dtype.type(0), old + old.dtype.type(1)),
         "dec": lambda old, limit: np.where((old == 0) | (old > limit), limit, old - old.dtype.type(1)),
         "add": np.add,

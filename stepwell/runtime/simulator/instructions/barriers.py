@@ -1,7 +1,8 @@
 """Barriers among the threads of a block. Source: PTX ISA, bar, barrier, bar.warp.sync.
 
-A barrier counts threads. ``bar`` (and ``barrier.sync.aligned``) is met by whole warps. Where a count is given, the barrier
-is complete when that many threads have arrived, by ``sync`` or ``arrive``; without one, all threads of the block are meant.
+A barrier counts threads. ``bar`` (and ``barrier.sync.aligned``) is met by whole warps. Where a count is given, the
+barrier is complete when that many threads have arrived, by ``sync`` or ``arrive``; without one, all threads of the
+block are meant.
 """
 
 from dataclasses import dataclass, field
@@ -27,8 +28,10 @@ class BarrierState:
         arrived: int64 [blocks, 16], threads that came to the current phase.
         expected: int64 [blocks, 16], how many it wants; 0 before the first came.
         phase: int64 [blocks, 16], phases completed.
-        waiting: int64 [threads of the batch], phase that a thread waits for the end of, or -1; ``barrier`` says of which.
-        votes: int64 [blocks, 16], predicates that held in the current phase; ``result`` in the last one, with ``total``.
+        waiting: int64 [threads of the batch], phase that a thread waits for the end of, or -1; ``barrier`` says of
+            which.
+        votes: int64 [blocks, 16], predicates that held in the current phase; ``result`` in the last one, with
+            ``total``.
     """
 
     arrived: Array

@@ -127,24 +127,25 @@ def _set_two_predicates(ins: Instruction, bind: Binder, kind: PtxType, compare: 
 def _set(ins: Instruction, bind: Binder) -> Step:
     if len(ins.types) != 2:
         bind.fail("a result type and an operand type are expected")
-    result, kind = bind.type("u32", "s32", "f32", which=0), bind.type(*_COMPARED)
+    to, kind = bind.type("u32", "s32", "f32", which=0), bind.type(*_COMPARED)
     if kind.name in ("f16x2", "bf16x2"):
         bind.fail("packed operands are not supported here")
     name, compare = _comparison(ins, bind, kind)
     combine = ins.one_of(*_COMBINE)
     bind.only(name, combine, "ftz", *ins.types)
     bind.count(4 if combine else 3)
-    true = np.array([1.0 if result.name == "f32" else -1], np.float32 if result.name == "f32" else np.int32)
-    yes, no = true.view(result.dtype)[0], result.dtype.type(0)
+    true = np.array([1.0 if to.name == "f32" else -1], np.float32 if to.name == "f32" else np.int32)
+    yes, no = true.view(to.dtype)[0], to.dtype.type(0)
     join = _COMBINE.get(combine)
 
     def function(a: Array, b: Array, *predicate: Array) -> Array:
         holds = compare(a, b)
-        return np.where(join(holds, *predicate) if join is not None else holds, yes, no)
+        result: Array = np.where(join(holds, *predicate) if join is not None else holds, yes, no)
+        return result
 
     operands = [bind.source(1, kind), bind.source(2, kind)]
     operands += [bind.source(3, "pred")] if combine else []
-    return compute(bind.destination(0, result), function, operands)
+    return compute(bind.destination(0, to), function, operands)
 
 
 @instruction("selp", group="compare")

@@ -1,7 +1,7 @@
 """Instructions that order, wait or do nothing: fences, nanosleep and other hints.
 
-Source: PTX ISA, "Parallel Synchronization and Communication Instructions": membar, fence; "Control Flow", "Miscellaneous".
-All threads see one memory here, so a fence changes nothing by itself: observers hear of it.
+Source: PTX ISA, "Parallel Synchronization and Communication Instructions": membar, fence; "Control Flow",
+"Miscellaneous". All threads see one memory here, so a fence changes nothing by itself: observers hear of it.
 """
 
 from stepwell.runtime.simulator.machine.binding import Binder

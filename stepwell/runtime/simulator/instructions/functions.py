@@ -1,8 +1,8 @@
 """Division, roots and transcendental functions.
 
-Source: PTX ISA, "Floating Point Instructions": div, rcp, sqrt, rsqrt, ex2, lg2, sin, cos, tanh. The ISA bounds the error of
-the approximate forms; here each gives the exact result rounded to nearest, which lies within every such bound. Code that
-relies on more accuracy than the ISA promises is therefore not found out.
+Source: PTX ISA, "Floating Point Instructions": div, rcp, sqrt, rsqrt, ex2, lg2, sin, cos, tanh. The ISA bounds the
+error of the approximate forms; here each gives the exact result rounded to nearest, which lies within every such
+bound. Code that relies on more accuracy than the ISA promises is therefore not found out.
 """
 
 from collections.abc import Callable

@@ -4,6 +4,7 @@ Source: PTX ISA, "Logic and Shift Instructions", "Integer Arithmetic Instruction
 """
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -66,8 +67,10 @@ def _funnel_shift(ins: Instruction, bind: Binder) -> Step:
         joined = (high.astype(np.uint64) << np.uint64(32)) | low
         count = np.minimum(amount, np.uint32(32)) if mode == "clamp" else amount & np.uint32(31)
         if direction == "l":
-            return ((joined << count.astype(np.uint64)) >> np.uint64(32)).astype(np.uint32)
-        return (joined >> count.astype(np.uint64)).astype(np.uint32)
+            joined = (joined << count.astype(np.uint64)) >> np.uint64(32)
+        else:
+            joined = joined >> count.astype(np.uint64)
+        return joined.astype(np.uint32)
 
     return compute(bind.destination(0, "b32"), function, sources(bind, "b32"))
 
@@ -132,7 +135,7 @@ def _extract(ins: Instruction, bind: Binder) -> Step:
         plain = a.view(unsigned)
         moved = np.where(position < bits, plain >> np.minimum(position, bits - 1).astype(unsigned), unsigned.type(0))
         mask = low_bits(length, unsigned)
-        field = moved & mask
+        field: Array = moved & mask
         if kind.kind == "u":
             return field
         last = np.minimum(position.astype(np.int64) + length - 1, bits - 1)
@@ -140,17 +143,19 @@ def _extract(ins: Instruction, bind: Binder) -> Step:
         # Bits of the field past the end of the number are copies of its sign too.
         past = ~low_bits(np.maximum(bits - position.astype(np.int64), 0).astype(np.uint32), unsigned) | ~mask
         filled = np.where((sign != 0) & (length != 0), field | past, field)
-        return filled.astype(unsigned).view(kind.dtype)
+        result: Array = filled.astype(unsigned).view(kind.dtype)
+        return result
 
     operands = [bind.source(1, kind), bind.source(2, "u32"), bind.source(3, "u32")]
     return compute(bind.destination(0, kind), function, operands)
 
 
-def low_bits(count: Array, dtype: "np.dtype[np.unsignedinteger]") -> Array:
+def low_bits(count: Array, dtype: "np.dtype[Any]") -> Array:
     """Return numbers whose lowest ``count`` bits are set."""
     bits = dtype.itemsize * 8
     some = (dtype.type(1) << np.minimum(count, bits - 1).astype(dtype)) - dtype.type(1)
-    return np.where(count >= bits, ~dtype.type(0), some)
+    mask: Array = np.where(count >= bits, ~dtype.type(0), some)
+    return mask
 
 
 @instruction("bfi", group="integer")

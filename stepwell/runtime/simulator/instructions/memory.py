@@ -1,4 +1,6 @@
-"""Loads and stores. Source: PTX ISA, "Data Movement and Conversion Instructions": ld, ld.global.nc, ldu, st, prefetch."""
+"""Loads and stores. Source: PTX ISA, ld, ld.global.nc, ldu, st, prefetch, createpolicy."""
+
+import numpy as np
 
 from stepwell.runtime.simulator.machine.binding import Binder, Source
 from stepwell.runtime.simulator.machine.lanes import Lanes
@@ -127,8 +129,6 @@ def _prefetch(ins: Instruction, bind: Binder) -> Step:
 @instruction("createpolicy", group="other")
 def _create_policy(ins: Instruction, bind: Binder) -> Step:
     """A cache policy is an opaque number that only hints."""
-    import numpy as np
-
     destination = bind.destination(0, TYPES["b64"])
     policy = np.zeros((1, 1), np.uint64)
     return lambda lanes: destination(lanes, policy)

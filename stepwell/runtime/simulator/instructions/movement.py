@@ -1,4 +1,4 @@
-"""Moving values between registers: mov, cvta, isspacep. Source: PTX ISA, "Data Movement and Conversion Instructions"."""
+"""Moving values between registers: mov, cvta, isspacep. Source: PTX ISA, mov, cvta, isspacep."""
 
 import numpy as np
 
@@ -6,7 +6,7 @@ from stepwell.runtime.simulator.instructions.elementwise import compute
 from stepwell.runtime.simulator.machine.binding import Binder, Source
 from stepwell.runtime.simulator.machine.lanes import Array, Lanes
 from stepwell.runtime.simulator.machine.registry import Step, instruction
-from stepwell.runtime.simulator.memory.windows import SPACES, WINDOW_SHIFT, WINDOWS
+from stepwell.runtime.simulator.memory.windows import RANK_SHIFT, SPACES, WINDOW_SHIFT, WINDOWS
 from stepwell.runtime.simulator.ptx.module import Address, Instruction, Register, Symbol, Vector
 from stepwell.runtime.simulator.ptx.types import STORAGE, PtxType
 
@@ -126,7 +126,8 @@ def _is_in_space(ins: Instruction, bind: Binder) -> Step:
         window = a >> np.uint64(WINDOW_SHIFT)
         if number == 0:
             # Constants and global memory share their addresses here, as far as a kernel can tell.
-            return (window == 0) | (window >= len(SPACES))
+            outside: Array = (window == 0) | (window >= len(SPACES))
+            return outside
         result: Array = window == number
         return result
 
@@ -138,8 +139,6 @@ def _is_in_space(ins: Instruction, bind: Binder) -> Step:
 
 def _own_shared(bind: Binder) -> Step:
     """Whether an address is in the shared memory of the thread's own block."""
-    from stepwell.runtime.simulator.memory.windows import RANK_SHIFT
-
     source, destination = bind.source(1, "u64"), bind.destination(0, "pred")
 
     def step(lanes: Lanes) -> None:

@@ -1,4 +1,5 @@
-"""Conversions from and to the 8-bit floating-point formats. Source: PTX ISA, cvt; OCP 8-bit Floating Point Specification.
+"""Conversions from and to the 8-bit floating-point formats. Source: PTX ISA, cvt; OCP 8-bit Floating Point
+Specification.
 
 e4m3 has a 4-bit exponent, no infinities and one NaN (all ones but the sign); e5m2 is IEEE-like.
 """
@@ -53,26 +54,27 @@ def _encode(values: Array, name: str) -> Array:
     # The code of a value is its place in the table, so its last bit tells even from odd.
     upward = (size - low > high - size) | ((size - low == high - size) & (above % 2 == 0))
     code = np.where(np.isnan(values), _NAN, np.where(upward, above, above - 1))
-    return (code | (np.signbit(values) & ~np.isnan(values)) * 0x80).astype(np.uint8)
+    bits: Array = (code | (np.signbit(values) & ~np.isnan(values)) * 0x80).astype(np.uint8)
+    return bits
 
 
 def decode_small_conversion(ins: Instruction, bind: Binder, to: PtxType, source: PtxType) -> Step:
     """Decode a conversion of two elements from or to an 8-bit format."""
     if to.name in _SMALL and source.name in ("f32", "f16x2"):
         return _narrow(ins, bind, to, source)
-    if to.name == "f16x2" and source.name in _SMALL:
-        bind.only("rn", "relu", *ins.types)
-        bind.count(2)
-        table = _table(source.name).astype(np.float16)
+    if to.name != "f16x2" or source.name not in _SMALL:
+        bind.fail("this combination of types is not supported")
+    bind.only("rn", "relu", *ins.types)
+    bind.count(2)
+    table = _table(source.name).astype(np.float16)
 
-        def widen(a: Array) -> Array:
-            values = table[split_pairs(a, "u1")]
-            if ins.has("relu"):
-                values = np.where(values <= 0, np.float16(0), values)
-            return join_pairs(values, "u4")
+    def widen(a: Array) -> Array:
+        values = table[split_pairs(a, "u1")]
+        if ins.has("relu"):
+            values = np.where(values <= 0, np.float16(0), values)
+        return join_pairs(values, "u4")
 
-        return compute(bind.destination(0, to), widen, [bind.source(1, "b16")])
-    bind.fail("this combination of types is not supported")
+    return compute(bind.destination(0, to), widen, [bind.source(1, "b16")])
 
 
 def _narrow(ins: Instruction, bind: Binder, to: PtxType, source: PtxType) -> Step:

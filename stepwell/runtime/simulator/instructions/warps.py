@@ -122,13 +122,14 @@ def _vote(ins: Instruction, bind: Binder) -> Step:
             lanes.batch.tell("warp.sync", lanes, ins)
         members = _members(lanes, mask(lanes))
         held = bits(by_warp(lanes, predicate(lanes)) & active(lanes)) & members
-        zero = np.uint32(0)
-        result = {
-            "ballot": lambda: held,
-            "all": lambda: held == members,
-            "any": lambda: held != zero,
-            "uni": lambda: (held == members) | (held == zero),
-        }[mode]()
+        if mode == "ballot":
+            result = held
+        elif mode == "any":
+            result = held != 0
+        else:
+            result = held == members
+            if mode == "uni":
+                result = result | (held == 0)
         destination(lanes, result.reshape(lanes.shape))
 
     return step

@@ -15,7 +15,6 @@ from stepwell.runtime.simulator.memory.windows import LOCAL_START, RANK_SHIFT, S
 from stepwell.runtime.simulator.ptx.module import Entry, Instruction
 from stepwell.support.errors import UnsupportedPtxError
 
-
 _STARTS = {"shared": SHARED_START, "local": LOCAL_START}
 
 
@@ -105,7 +104,8 @@ class Batch:
         variable = self.launch.entry.variables.get(name)
         if self.launch.cluster > 1 and variable is not None and variable.space == "shared":
             rank = (self.first + lanes.threads.blocks) % self.launch.cluster
-            return known + (rank << RANK_SHIFT)
+            placed: Array = known + (rank << RANK_SHIFT)
+            return placed
         return known
 
     def _address(self, name: str) -> int:

@@ -9,7 +9,7 @@ from stepwell.runtime.simulator.machine.lanes import Array, Lanes
 from stepwell.runtime.simulator.machine.special import special_register
 from stepwell.runtime.simulator.ptx import module as ptx
 from stepwell.runtime.simulator.ptx.types import STORAGE, TYPES, PtxType
-from stepwell.support.errors import SimulationError, UnsupportedPtxError
+from stepwell.support.errors import SimulationError, SourceLocation, UnsupportedPtxError
 
 Source: TypeAlias = Callable[[Lanes], Array]
 Destination: TypeAlias = Callable[[Lanes, Array], None]
@@ -96,20 +96,18 @@ class Binder:
                 plain = self._register(operand.operand, kind, narrow)
                 return lambda lanes: ~plain(lanes)
             case ptx.Special():
-                read = special_register(operand.name)
-                if read is None:
-                    self.fail(f"the special register '{operand.name}' is not supported")
-                return lambda lanes: read(lanes).astype(kind.dtype, copy=False)
+                return self._special(operand.name, kind)
             case ptx.Symbol():
                 name = operand.name
-                if not self._known(name):
-                    self.fail(f"'{name}' is not declared")
                 return lambda lanes: lanes.batch.symbol(name, lanes).astype(kind.dtype, copy=False)
-        self.fail(f"a value is expected, not {_described(operand)}")
+            case _:
+                self.fail(f"a value is expected, not {_described(operand)}")
 
-    def _known(self, name: str) -> bool:
-        # Variables at module scope are known to the batch alone, which names what it lacks.
-        return bool(name)
+    def _special(self, name: str, kind: PtxType) -> Source:
+        read = special_register(name)
+        if read is None:
+            self.fail(f"the special register '{name}' is not supported")
+        return lambda lanes: read(lanes).astype(kind.dtype, copy=False)
 
     def _register(self, register: ptx.Register, kind: PtxType, narrow: bool) -> Source:
         slot, dtype = register.slot, kind.dtype
@@ -179,8 +177,6 @@ class Binder:
 
 def located(error: SimulationError, ins: ptx.Instruction, entry: str) -> SimulationError:
     """Complete an error by the instruction that it is about."""
-    from stepwell.support.errors import SourceLocation
-
     error.entry = error.entry or entry
     if not error.ptx_line:
         error.ptx_line, error.instruction = ins.line, ins.text

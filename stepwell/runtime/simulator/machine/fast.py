@@ -104,11 +104,12 @@ class FastMachine:
 
     def _control(self, pc: int, control: Control, lanes: Lanes) -> int | None:
         """Execute a control instruction; return where all of the lanes go on, or None where they part or end."""
-        executing: Lanes | None = lanes
+        executing = lanes
         if control.guard is not None:
-            executing = lanes.where(control.guard(lanes))
-            if executing is None:
+            chosen = lanes.where(control.guard(lanes))
+            if chosen is None:
                 return pc + 1
+            executing = chosen
             if executing is not lanes:
                 self._add(pc + 1, self._mask(lanes) & ~self._mask(executing))
         match control.kind:
@@ -145,13 +146,14 @@ class FastMachine:
         return None
 
     def _meet(self, pc: int, control: Control, lanes: Lanes) -> int | None:
-        ready: Lanes | None = lanes
+        ready = lanes
         if (control.whole_warps or control.index is not None) and lanes.blend:
-            ready = self._gathered(control, lanes)
-            if ready is not lanes:
-                self._park(pc, self._mask(lanes) & ~self._mask(ready), "the other threads of the warp")
-            if ready is None:
+            gathered = self._gathered(control, lanes)
+            if gathered is not lanes:
+                self._park(pc, self._mask(lanes) & ~self._mask(gathered), "the other threads of the warp")
+            if gathered is None:
                 return None
+            ready = gathered
         assert control.step is not None
         wait = control.step(ready)
         if wait is None:

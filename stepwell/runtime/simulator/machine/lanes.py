@@ -1,8 +1,9 @@
 """The threads that execute an instruction together.
 
-Values come in two layouts. A *frame* is an array that broadcasts to (blocks, threads of a block): what is the same for all
-threads, or for all blocks, is held once, and elementwise instructions work on frames without looking who is active. The
-*active* layout is one row per active thread, in the order of ``Lanes.index``: ``gather`` and ``scatter`` convert.
+Values come in two layouts. A *frame* is an array that broadcasts to (blocks, threads of a block): what is the same
+for all threads, or for all blocks, is held once, and elementwise instructions work on frames without looking who is
+active. The *active* layout is one row per active thread, in the order of ``Lanes.index``: ``gather`` and ``scatter``
+convert.
 """
 
 from collections.abc import Callable
@@ -27,8 +28,8 @@ class Threads:
     Args:
         batch: the blocks that run together.
         blocks: int64 [b], their numbers in the batch.
-        threads: int64 [t], thread numbers within a block; t is a multiple of 32, and numbers past the block's size stand
-            for threads that do not exist.
+        threads: int64 [t], thread numbers within a block; t is a multiple of 32, and numbers past the block's size
+            stand for threads that do not exist.
     """
 
     def __init__(self, batch: "Batch", blocks: Array, threads: Array) -> None:

@@ -23,7 +23,8 @@ class Access:
         space: "global" (constants too), "shared" or "local".
         addresses: int64 [n]; in shared memory, the byte within the block's own memory.
         size: bytes accessed at each address.
-        owners: int64 [n], number in the grid of the block whose shared memory is accessed; that of the thread otherwise.
+        owners: int64 [n], number in the grid of the block whose shared memory is accessed; that of the thread
+            otherwise.
         blocks, threads: int64 [n], number of the acting thread's block in the grid, and of the thread in its block.
         proxy: "generic", "async" or "tensormap".
         order: "weak", "volatile", "relaxed", "acquire", "release" or "acq_rel".

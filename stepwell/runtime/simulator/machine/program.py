@@ -42,8 +42,8 @@ class Program:
         entry: what was decoded.
         steps: by instruction; None for a control instruction.
         controls: by instruction; None for an ordinary one.
-        stops: for each instruction, the index of the next one at or after it that ends a straight run: a control, or (when
-            later than it) the target of a branch; the number of instructions at the end.
+        stops: for each instruction, the index of the next one at or after it that ends a straight run: a control, or
+            (when later than it) the target of a branch; the number of instructions at the end.
         groups: class of each instruction.
         targets: the indices that branches go to.
     """

@@ -1,8 +1,8 @@
 """The table of instructions: which file knows how to execute what.
 
-A family's file registers *decoders*. A decoder sees an instruction once, when its entry is first launched: it checks the
-modifiers, refuses what it does not know, resolves the operands, and returns a *step*, which executes the instruction for
-lanes, as often as wanted::
+A family's file registers *decoders*. A decoder sees an instruction once, when its entry is first launched: it checks
+the modifiers, refuses what it does not know, resolves the operands, and returns a *step*, which executes the
+instruction for lanes, as often as wanted::
 
     @instruction("neg")
     def _neg(ins: Instruction, bind: Binder) -> Step:
@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 class Wait:
     """What a step returns where not all of its lanes can go on.
 
-    The others are executed again, at the same instruction, when something has changed: a step that waits must not repeat
-    on the second time what it did on the first (a barrier arrives once).
+    The others are executed again, at the same instruction, when something has changed: a step that waits must not
+    repeat on the second time what it did on the first (a barrier arrives once).
 
     Attributes:
         ready: frame of bool: who goes on with the next instruction.

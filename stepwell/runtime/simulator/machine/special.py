@@ -34,7 +34,8 @@ def _lane_masks(compare: Callable[[Array, Array], Array]) -> Callable[[Threads],
         lanes = np.arange(WARP)
         bits = np.uint64(1) << lanes.astype(np.uint64)
         table = (compare(lanes[None, :], lanes[:, None]) * bits).sum(axis=1).astype(np.uint32)
-        return table[threads.threads % WARP]
+        masks: Array = table[threads.threads % WARP]
+        return masks
 
     return compute
 

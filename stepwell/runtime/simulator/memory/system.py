@@ -46,9 +46,9 @@ class Store:
 class MemorySystem:
     """The memory of a batch.
 
-    ``load`` and ``store`` take addresses as a frame or in the active layout ([n], see ``lanes``), and give and take values
-    in the same layout, with one more axis where ``count`` is not 1. Spaces are "global", "const", "shared" (addresses
-    anywhere in the cluster), "local", "param" and "generic".
+    ``load`` and ``store`` take addresses as a frame or in the active layout ([n], see ``lanes``), and give and take
+    values in the same layout, with one more axis where ``count`` is not 1. Spaces are "global", "const", "shared"
+    (addresses anywhere in the cluster), "local", "param" and "generic".
     """
 
     def __init__(self, batch: "Batch") -> None:
@@ -133,8 +133,8 @@ class MemorySystem:
         """Resolve the space of addresses.
 
         Returns:
-            (space, addresses in that space, who of the lanes) for each space that is meant; who is bool [n], or None for all of
-            them, in which case the addresses keep their layout.
+            (space, addresses in that space, who of the lanes) for each space that is meant; who is bool [n], or None
+            for all of them, in which case the addresses keep their layout.
         """
         windows = self._windows(lanes, space, addresses)
         if windows is None:
@@ -225,7 +225,7 @@ class MemorySystem:
         if cluster > 1:
             ranks = addresses >> RANK_SHIFT
             if int(ranks.max()) >= cluster or low < 0:
-                bad = (ranks >= cluster) | (addresses < 0)
+                bad: Array = (ranks >= cluster) | (addresses < 0)
                 raise self._fault(lanes, bad, addresses, size, f"is not in the shared memory of a cluster of {cluster}")
             first = self.batch.first + blocks
             blocks = first // cluster * cluster - self.batch.first + ranks
@@ -272,7 +272,7 @@ class MemorySystem:
         assert store.written is not None
         size = dtype.itemsize * count
         known = store.written.view(_BYTE, size).take(index, axis=0)
-        missing = ~known.astype(bool) if size == 1 else ~known.all(axis=-1)
+        missing: Array = known == 0 if size == 1 else (known == 0).any(axis=-1)
         if missing.any():
             raise self._fault(lanes, missing, addresses, size, "holds bytes that nothing has written")
 

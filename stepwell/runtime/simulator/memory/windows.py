@@ -1,8 +1,8 @@
 """Where the state spaces lie in the generic address space.
 
-Global memory and constants have their own addresses there. Shared, local and parameter memory are windows: the number of
-the window is in the top byte, the address within the space in the low 32 bits. In a cluster, a shared address holds the
-rank of its block too, above ``RANK_SHIFT``: the window of a block is part of the window of its cluster.
+Global memory and constants have their own addresses there. Shared, local and parameter memory are windows: the number
+of the window is in the top byte, the address within the space in the low 32 bits. In a cluster, a shared address
+holds the rank of its block too, above ``RANK_SHIFT``: the window of a block is part of the window of its cluster.
 """
 
 WINDOW_SHIFT = 56

@@ -1,10 +1,10 @@
 """Exactly rounded results in every rounding mode.
 
-The idea throughout: numpy's operations round to nearest even; the sign of what they dropped is computed exactly, and the
-result is moved by one unit where the mode wants another neighbour. "Round to odd" keeps, in a wider format, all that a
-later rounding to a narrower one needs. Sources: S. Boldo, G. Melquiond, "Emulation of FMA and correctly rounded sums:
-proved algorithms using rounding to odd" (IEEE Transactions on Computers 57(4), 2008); T. J. Dekker, "A floating-point
-technique for extending the available precision" (1971), for two_sum and two_product.
+The idea throughout: numpy's operations round to nearest even; the sign of what they dropped is computed exactly, and
+the result is moved by one unit where the mode wants another neighbour. "Round to odd" keeps, in a wider format, all
+that a later rounding to a narrower one needs. Sources: S. Boldo, G. Melquiond, "Emulation of FMA and correctly
+rounded sums: proved algorithms using rounding to odd" (IEEE Transactions on Computers 57(4), 2008); T. J. Dekker, "A
+floating-point technique for extending the available precision" (1971), for two_sum and two_product.
 """
 
 from fractions import Fraction
@@ -117,8 +117,9 @@ def fma_odd(a: Array, b: Array, c: Array) -> Array:
 def fma_single(a: Array, b: Array, c: Array) -> Array:
     """Return float32 a * b + c, rounded once to nearest even.
 
-    The product is exact in float64 and the sum is rounded there; rounding it again to float32 goes wrong only where it lies
-    half-way between two float32 numbers, or below the normal ones. There, and only there, the slow way is taken.
+    The product is exact in float64 and the sum is rounded there; rounding it again to float32 goes wrong only where
+    it lies half-way between two float32 numbers, or below the normal ones. There, and only there, the slow way is
+    taken.
     """
     value = np.multiply(a, b, dtype=np.float64)
     value = value + c

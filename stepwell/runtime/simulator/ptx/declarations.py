@@ -103,7 +103,8 @@ def _parse_variable(cursor: Cursor, space: str, shape: _Shape, external: bool) -
         count *= cursor.integer()
         cursor.expect("]")
     item = shape.type.bytes
-    data, pointers = None, ()
+    data: bytes | None = None
+    pointers: tuple[tuple[int, str, int], ...] = ()
     if cursor.accept("="):
         data, pointers = _Initializer(cursor, shape.type).parse()
     size = count * item * shape.vector

@@ -127,7 +127,7 @@ class OperandParser:
             found = self._single()
             if not isinstance(found, Register | Symbol | Unresolved):
                 raise cursor.error(f"'{token.text}' cannot be the base of an address", token)
-            base = found  # type: ignore[assignment]  # as above
+            base = found
         while cursor.at("+", "-"):
             cursor.accept("+")
             offset += cursor.integer()

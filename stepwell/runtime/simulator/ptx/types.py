@@ -1,6 +1,7 @@
 """The fundamental types of PTX and their numpy equivalents."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -19,7 +20,7 @@ class PtxType:
     name: str
     bits: int
     kind: str
-    dtype: np.dtype[np.generic]
+    dtype: np.dtype[Any]
 
     @property
     def bytes(self) -> int:
@@ -50,5 +51,5 @@ TYPES: dict[str, PtxType] = {
 }
 """Every type that a modifier or a directive can name."""
 
-STORAGE: dict[int, np.dtype[np.generic]] = {bits: np.dtype(name) for bits, name in _UNSIGNED.items()}
+STORAGE: dict[int, np.dtype[Any]] = {bits: np.dtype(name) for bits, name in _UNSIGNED.items()}
 """Unsigned dtype of a width."""
