@@ -15,12 +15,11 @@ from stepwell.passes.schedules.cpu.machine import GRAIN_WORK, lanes_for
 from stepwell.passes.schedules.cpu.pointwise import choose_groups, describe, write_group
 from stepwell.passes.schedules.cpu.rows_code import Keep, RowParameters, RowWriter
 from stepwell.passes.schedules.elements import Elements
-from stepwell.passes.schedules.indexing import ONE, ZERO, Ranges
+from stepwell.passes.schedules.indexing import ONE, Ranges
 from stepwell.passes.schedules.kernel import Kernel
 from stepwell.passes.schedules.nest import Nest, best_lane, filled, known_extent
 from stepwell.passes.schedules.row_space import RowSpace
 from stepwell.passes.schedules.rule import Rule, reachable
-from stepwell.support.symbolic import Expr
 from stepwell.support.target import Target
 
 # Accumulators per loop that hide the latency of the combining op: 4 cycles, 2 per cycle, halved for their registers.

@@ -16,7 +16,7 @@ from stepwell.passes.schedules.nvidia.machine import occupancy
 from stepwell.passes.schedules.nvidia.pointwise import Group, choose_groups, describe, write_groups
 from stepwell.passes.schedules.nvidia.rows_keep import Kept, choose_kept
 from stepwell.passes.schedules.nvidia.rows_launches import write_rows
-from stepwell.passes.schedules.nvidia.rows_layout import REGISTER_VALUES, RowLayout, choose_layout
+from stepwell.passes.schedules.nvidia.rows_layout import REGISTER_VALUES, RowLayout, choose_layout, share_rows
 from stepwell.passes.schedules.nvidia.rows_phases import RowWork, row_work
 from stepwell.passes.schedules.rule import Rule
 from stepwell.support.target import Target
@@ -55,6 +55,8 @@ class RowsRule(Rule):
         """Find rows and phases, then choose threads, vectors, blocks and where rows are kept."""
         work = row_work(kernel)
         layout = choose_layout(kernel, target, work)
+        if not choose_kept(target, work, layout).where:
+            layout = share_rows(target, work, layout)
         kept, kept_scalar = (choose_kept(target, work, choice) for choice in (layout, layout.scalar()))
         groups = choose_groups(kernel, target, work.free)
         reasons = (*_describe(target, work, layout, kept), *(describe(group, target) for group in groups))

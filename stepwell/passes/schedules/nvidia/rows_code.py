@@ -1,7 +1,7 @@
 """Write what one thread does for its row: phase after phase, joining with its team after every reduction."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from stepwell.passes.schedules.abi import Buffer
@@ -14,7 +14,7 @@ from stepwell.passes.schedules.nvidia.reduction_join import join_team, join_tree
 from stepwell.passes.schedules.nvidia.rows_keep import KeptRows
 from stepwell.passes.schedules.nvidia.rows_layout import RowLayout
 from stepwell.passes.schedules.nvidia.rows_phases import Extra, Part, Phase, RowWork
-from stepwell.passes.schedules.nvidia.rows_sweep import Slot, Sweep
+from stepwell.passes.schedules.nvidia.rows_sweep import Slot, Sweep, cut
 from stepwell.support.symbolic import Expr
 
 
@@ -94,17 +94,17 @@ class RowWriter:
         def step(slot: Slot, values: list[Any]) -> list[Any]:
             self.kept.slot = slot
             found: list[Any] = []
-            for part, before in zip(phase.parts, _cut(values, widths), strict=True):
+            for part, before in zip(phase.parts, cut(values, widths), strict=True):
                 found += self._accumulate(part, slot, before)
             return found
 
         sweep = self.sweep(phase)
-        chains = [_cut(chain, widths) for chain in sweep.write(code, step, start)]
+        chains = [cut(chain, widths) for chain in sweep.write(code, step, start)]
         code.lanes = sweep.lanes
         parts = [self._join_chains(part, [chain[n] for chain in chains]) for n, part in enumerate(phase.parts)]
         code.lanes = 1
         rest = sweep.write_rest(code, step, [value for part in parts for value in part])
-        return _cut(rest, widths)
+        return cut(rest, widths)
 
     def _accumulate(self, part: Part, slot: Slot, before: Sequence[Any]) -> list[Any]:
         code, nest = self.code, part.nest
@@ -208,28 +208,24 @@ class RowWriter:
     def sweep(self, phase: Phase) -> Sweep:
         """Return how the team passes over the loops of ``phase``."""
         layout = self.layout
-        lanes = layout.wide.lanes if phase.extents else 1
-        team = layout.threads.team
         if not phase.extents:
             return Sweep((), 1, ZERO, 1, written_out=True)
+        team = layout.threads.team
+        whole = Sweep(
+            phase.extents,
+            layout.wide.lanes,
+            self.place.member,
+            team,
+            written_out=layout.written_out(phase),
+            in_turn=phase.reduces and phase.parts[0].joins is None,
+        )
         if layout.splits == 1:
-            return Sweep(phase.extents, lanes, self.place.member, team, self.layout.written_out(phase))
-        whole = Sweep(phase.extents, lanes, self.place.member, team, written_out=False)
-        vectors = whole.vectors
-        share = ceil_div(vectors, layout.splits * team) * team
-        low = Expr.min(self.place.split * share, vectors)
-        high = Expr.min(low + share, vectors)
-        return Sweep(phase.extents, lanes, self.place.member, team, False, low, high, self.place.split)
+            return whole
+        share = ceil_div(whole.vectors, layout.splits * team) * team
+        low = Expr.min(self.place.split * share, whole.vectors)
+        high = Expr.min(low + share, whole.vectors)
+        return replace(whole, low=low, high=high, split=self.place.split)
 
     def values(self, part: Part, slot: Slot) -> dict[str, Expr]:
         """Return the values of the variables of ``part`` at ``slot``."""
         return self.place.row | dict(zip(part.nest.variables, slot.indices, strict=True))
-
-
-def _cut(values: Sequence[Any], widths: Sequence[int]) -> list[list[Any]]:
-    """Return ``values`` in pieces of ``widths``."""
-    pieces, start = [], 0
-    for width in widths:
-        pieces.append(list(values[start : start + width]))
-        start += width
-    return pieces

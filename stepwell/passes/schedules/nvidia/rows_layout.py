@@ -31,7 +31,12 @@ _SECTOR_BYTES = 32
 _SECTOR_COST = 64
 # Steps of a reduction that one thread may well do alone.
 _STEPS_ALONE = 8
+# Threads of a block where several share a row, and how many do where its length is not known.
+_SHARING_THREADS = 256
 _SPLITS_UNKNOWN = 64
+# Simple instructions to find the place of an element, and for each division on the way.
+_ADDRESS_COST = 4
+_DIVISION_COST = 8
 
 
 @dataclass(frozen=True)
@@ -73,8 +78,7 @@ def choose_layout(kernel: Kernel, target: Target, work: RowWork) -> RowLayout:
     for fast in live:
         order = (*(number for number in live if number != fast), fast)
         candidates.append(RowLayout(_team_across(target, work, fast), order, Wide(1, reason="lanes lie across rows")))
-    best = min(candidates, key=lambda layout: _cost(kernel, work, layout))
-    return replace(best, splits=_splits(target, work, best))
+    return min(candidates, key=lambda layout: _cost(kernel, work, layout))
 
 
 def granules(points: int, lanes: int) -> int:
@@ -147,19 +151,24 @@ def _busy(target: Target) -> int:
     return target.multiprocessors * _BUSY_THREADS
 
 
-def _splits(target: Target, work: RowWork, layout: RowLayout) -> int:
-    """Return how many blocks share a row where there are too few rows for all multiprocessors."""
-    if work.alone or not work.reductions or not work.rows.is_constant:
-        return 1
-    blocks = -(-work.rows.constant // layout.threads.rows)
-    room = 2 * target.multiprocessors // max(blocks, 1)
+def share_rows(target: Target, work: RowWork, layout: RowLayout) -> RowLayout:
+    """Return ``layout`` with several blocks for each row, where there are too few rows for all multiprocessors."""
+    if work.alone or not work.reductions or not work.rows.is_constant or not work.rows.constant:
+        return layout
+    team = min(layout.threads.team, max(_SHARING_THREADS // layout.threads.across, 1))
+    shared = replace(layout, threads=replace(layout.threads, team=team))
+    blocks = -(-work.rows.constant // shared.threads.rows)
+    if blocks >= target.multiprocessors:
+        return layout
+    room = 2 * target.multiprocessors // blocks
     longest = max(work.phases, key=lambda phase: phase.points)
-    if blocks >= target.multiprocessors or not blocks:
-        return 1
-    if not all(extent.is_constant for extent in longest.extents):
-        return min(room, _SPLITS_UNKNOWN) if blocks * WARP <= target.multiprocessors else 1
-    steps = granules(longest.points, layout.wide.lanes) // layout.threads.team
-    return max(min(room, steps // _STEPS_ALONE), 1)
+    if all(extent.is_constant for extent in longest.extents):
+        steps = granules(longest.points, layout.wide.lanes) // team
+        splits = min(room, steps // _STEPS_ALONE)
+    else:
+        # A row of any length: worth it where almost all of the GPU would be idle.
+        splits = min(room, _SPLITS_UNKNOWN) if room > WARP else 1
+    return replace(shared, splits=splits) if splits > 1 else layout
 
 
 # What a warp's access costs
@@ -176,7 +185,9 @@ def _cost(kernel: Kernel, work: RowWork, layout: RowLayout) -> float:
         sectors = sum(_sectors(kernel, nest.uses, access, spots, vectors) for access in nest.uses.accesses)
         count = granules(nest.points, vectors)
         steps = granules(count, threads.team) * threads.team
-        total += count * sectors / WARP * _SECTOR_COST + steps * nest.uses.cost * vectors
+        divisions = max(len(nest.variables) - 1, 0) if threads.team > 1 else 0
+        finding = _ADDRESS_COST * len(nest.uses.accesses) + _DIVISION_COST * divisions
+        total += count * sectors / WARP * _SECTOR_COST + steps * (nest.uses.cost * vectors + finding)
         if nest.op is not None:
             total += 2 * threads.team * max(threads.team - 1, 0).bit_length() + (threads.warps_of_team > 1) * WARP
     return total

@@ -1,5 +1,6 @@
 """What the threads of a row do together, phase by phase: reductions and results over the same loops share one pass."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -157,7 +158,25 @@ def _merge_rows(kernel: Kernel, space: RowSpace) -> list[Nest]:
                 space.extents[outer] = ONE
                 continue
         inner = outer
-    return [nest.merged() for nest in space.nests]
+    return _merge_loops(space.nests)
+
+
+def _merge_loops(nests: Sequence[Nest]) -> list[Nest]:
+    """Merge neighbouring loops where all nests of equal loops agree, so that they can still share what they read."""
+    found: list[Nest] = []
+    for nest in nests:
+        alike = [other for other in nests if other.extents == nest.extents]
+        for position in reversed(range(len(nest.variables) - 1)):
+            inside = nest.extents[position + 1]
+            if all(other.uses.merges(*_pair(other, position), inside) for other in alike):
+                alike = [other.without(position) for other in alike]
+                nest = nest.without(position)
+        found.append(nest)
+    return found
+
+
+def _pair(nest: Nest, position: int) -> tuple[str, str]:
+    return nest.variables[position], nest.variables[position + 1]
 
 
 def _initial_uses(kernel: Kernel, space: RowSpace) -> Uses:

@@ -42,6 +42,7 @@ class Sweep:
         member: number of the thread in its team.
         team: number of threads.
         written_out: write every slot; the number of vectors is known then.
+        in_turn: every slot goes on from the one before; else there are several independent chains.
         low, high: which of the row's vectors to pass; None for all.
         split: number of the block among those that share the row; the first does what fills no vector.
     """
@@ -51,6 +52,7 @@ class Sweep:
     member: Expr
     team: int
     written_out: bool
+    in_turn: bool = False
     low: Expr | None = None
     high: Expr | None = None
     split: Expr = ZERO
@@ -88,7 +90,8 @@ class Sweep:
 
     def _slots(self, code: Code, step: Step, start: Callable[[], list[Any]]) -> list[list[Any]]:
         count = self.vectors.constant
-        chains = [start() for _ in range(max(min(_UNROLL // self.lanes, count // self.team), 1))]
+        most = 1 if self.in_turn else min(_UNROLL // self.lanes, count // self.team)
+        chains = [start() for _ in range(max(most, 1))]
         for place in range(-(-count // self.team)):
             number = self.member + place * self.team
             exists = None
@@ -103,26 +106,25 @@ class Sweep:
     def _loops(self, code: Code, step: Step, start: Callable[[], list[Any]]) -> list[list[Any]]:
         low = ZERO if self.low is None else self.low
         high = self.vectors if self.high is None else self.high
-        chains = [start() for _ in range(_UNROLL)]
+        chains = [start() for _ in range(1 if self.in_turn else _UNROLL)]
         width = len(chains[0])
         stride = _UNROLL * self.team
         middle = low + (high - low) // stride * stride
 
-        def several(base: Expr, values: list[Any]) -> Sequence[Any]:
-            found: list[Any] = []
+        def several(base: Expr, flat: list[Any]) -> Sequence[Any]:
+            values = cut(flat, [width] * len(chains))
             for place in range(_UNROLL):
-                number = base + self.member + place * self.team
-                found += step(self._slot(code, number), values[place * width : (place + 1) * width])
-            return found
+                chain = place % len(chains)
+                values[chain] = step(self._slot(code, base + self.member + place * self.team), values[chain])
+            return [value for chain in values for value in chain]
 
-        flat = [value for chain in chains for value in chain]
-        flat = code.loop(low, middle, several, flat, step=stride, whole_steps=True)
+        flat = code.loop(low, middle, several, [v for chain in chains for v in chain], step=stride, whole_steps=True)
+        first, *others = cut(flat, [width] * len(chains))
 
         def one(number: Expr, values: list[Any]) -> Sequence[Any]:
             return step(self._slot(code, number), values)
 
-        first = code.loop(middle + self.member, high, one, flat[:width], step=self.team)
-        return [first, *(flat[place * width : (place + 1) * width] for place in range(1, _UNROLL))]
+        return [code.loop(middle + self.member, high, one, first, step=self.team), *others]
 
     def _slot(self, code: Code, number: Expr, exists: Any = None) -> Slot:
         indices = delinearise(code, number, self._grid())
@@ -130,3 +132,12 @@ class Sweep:
             code.ranges.limit(LANE, ZERO, Expr.const(self.lanes))
             indices[-1] = indices[-1] * self.lanes + Expr.symbol(LANE)
         return Slot(number, tuple(indices), exists)
+
+
+def cut(values: Sequence[Any], widths: Sequence[int]) -> list[list[Any]]:
+    """Return ``values`` in pieces of ``widths``."""
+    pieces, start = [], 0
+    for width in widths:
+        pieces.append(list(values[start : start + width]))
+        start += width
+    return pieces
