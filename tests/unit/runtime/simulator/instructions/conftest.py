@@ -35,8 +35,8 @@ Execute = Callable[..., np.ndarray]
 def ptx(body: str, arrays: int, maps: int) -> str:
     """Return a module with an entry of ``arrays`` pointers, in %d0 and on, and ``maps`` tensor maps, m0 and on.
 
-    %r0 is the thread, %r1 the address of dynamic shared memory, %p0 holds for thread 0. The generic address of tensor map
-    number i is in %d(50 + i).
+    %r0 is the thread, %r1 the address of dynamic shared memory, %p0 holds for thread 0. The generic address of tensor
+    map number i is in %d(50 + i).
     """
     parameters = [f".param .u64 a{number}" for number in range(arrays)]
     parameters += [f".param .align 64 .b8 m{number}[128]" for number in range(maps)]

@@ -93,7 +93,8 @@ def test_mma(execute: Execute, shape: str, kind: str, left: str, right: str) -> 
       mul.wide.u32 %d2, %r2, {total * size}; add.u64 %d3, %d0, %d2;
       mul.wide.u32 %d2, %r0, {counts[2] * size}; add.u64 %d4, %d1, %d2;
       {loads} {moves}
-      mma.sync.aligned.{shape}.row.col.{kind}.{left}.{right}.{kind} {groups[2]}, {groups[0]}, {groups[1]}, {groups[2]};
+      mma.sync.aligned.{shape}.row.col.{kind}.{left}.{right}.{kind} {groups[2]},
+        {groups[0]}, {groups[1]}, {groups[2]};
       {stores}
     """
     if width == 64:
@@ -191,6 +192,7 @@ def test_refusals(execute: Execute, text: str, message: str) -> None:
 
 def test_all_lanes_must_come(execute: Execute) -> None:
     """An .aligned instruction that half a warp skips never executes."""
-    middle = "setp.lt.u32 %p1, %r0, 16; @%p1 bra END; ldmatrix.sync.aligned.m8n8.x1.shared.b16 {%r20}, [%r6]; END: bar.sync 0;"
+    middle = "setp.lt.u32 %p1, %r0, 16; @%p1 bra END;"
+    middle += "ldmatrix.sync.aligned.m8n8.x1.shared.b16 {%r20}, [%r6]; END: bar.sync 0;"
     with pytest.raises(SimulationError):
         execute(_LOAD.format(middle=middle), _tiles(), np.zeros((32, 4), np.uint32))
