@@ -3,10 +3,13 @@
 A stored (not compressed) zip whose members start at multiples of 64 bytes, so that constants are used where the file is
 mapped:
 
-    manifest.json       what this is, three version numbers, target, and SHA-256 and size of every other member
-    plan.json           the plan
-    kernels/NAME.o      machine code
-    constants/NUMBER    raw elements, row-major; dtype, shape and name stand in the manifest
+    manifest.json           what this is, three version numbers, the parts, and SHA-256 and size of every other member
+    ARCH/plan.json          the plan of the part for one target
+    ARCH/kernels/NAME       its machine code: an object file, or ``GpuCode``
+    constants/NUMBER        raw elements, row-major; dtype, shape and name stand in the manifest
+
+A part is the program compiled for one target; all share the constants.  For GPUs the manifest says which driver
+versions each part's code needs, and the PTX and ptxas versions that it comes from.
 
 Rules: ``artifact`` (this layout), ``plan`` (``plan.PLAN_VERSION``) and ``abi`` (``plan.ABI_VERSION``) must each equal
 this stepwell's own number; fields that a reader does not know are ignored, so that additions need no new number.
@@ -16,7 +19,7 @@ Loading runs native code: load only what you would run.  The hashes find damage,
 import hashlib
 import json
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,10 +27,11 @@ import numpy as np
 
 import stepwell
 from stepwell.runtime.archive import Archive, write_archive
+from stepwell.runtime.parts import Part, choose_part
 from stepwell.runtime.plan import ABI_VERSION, PLAN_VERSION, Plan
-from stepwell.runtime.tensors import Array
+from stepwell.runtime.tensors import Array, as_array
 from stepwell.support.dtypes import DType
-from stepwell.support.errors import ArtifactError, InvalidOptionError, StepwellError
+from stepwell.support.errors import ArtifactError, StepwellError
 from stepwell.support.target import Target
 
 if TYPE_CHECKING:
@@ -36,19 +40,27 @@ if TYPE_CHECKING:
 __all__ = ["load", "save_artifact"]
 
 _MAGIC = "stepwell-artifact"
-_ARTIFACT_VERSION = 1
+_ARTIFACT_VERSION = 2
 _VERSIONS = {"artifact": _ARTIFACT_VERSION, "plan": PLAN_VERSION, "abi": ABI_VERSION}
 
 
-def save_artifact(executable: "Executable", path: Path) -> None:
-    """Write ``executable`` to ``path``; a file already there is replaced whole or not at all."""
-    plan = executable.plan
-    members: dict[str, bytes | Array] = {"plan.json": _json(plan.to_json())}
-    for name, code in executable.kernels.items():
-        members[f"kernels/{name}.o"] = code
+def save_artifact(parts: Sequence[Part], path: Path) -> None:
+    """Write the parts of one program; a file already there is replaced whole or not at all.
+
+    Raises:
+        ArtifactError: the parts are not of one program, or the file cannot be written.
+    """
+    members: dict[str, bytes | Array] = {}
+    listed = []
+    for part in parts:
+        folder = part.target.arch
+        if f"{folder}/plan.json" in members:
+            raise ArtifactError(f"there are two parts for {part.target}")
+        members[f"{folder}/plan.json"] = _json(part.plan.to_json())
+        members |= {f"{folder}/kernels/{name}": code for name, code in part.kernels.items()}
+        listed.append({"target": str(part.target), "folder": folder, **part.requirements()})
     constants = {}
-    for number, name in enumerate(executable.session.constants.names):
-        array = executable.session.constants.array(name)
+    for number, (name, array) in enumerate(_constants(parts).items()):
         member = f"constants/{number}"
         members[member] = array
         dtype = DType.from_numpy(array.dtype).label
@@ -57,7 +69,7 @@ def save_artifact(executable: "Executable", path: Path) -> None:
         "magic": _MAGIC,
         "versions": _VERSIONS,
         "stepwell": stepwell.__version__,
-        "target": str(executable.target),
+        "parts": listed,
         "constants": constants,
         "members": {
             name: {"sha256": hashlib.sha256(_memory(data)).hexdigest(), "size": len(_memory(data))}
@@ -67,16 +79,38 @@ def save_artifact(executable: "Executable", path: Path) -> None:
     write_archive(path, {"manifest.json": _json(manifest), **{name: _memory(data) for name, data in members.items()}})
 
 
+def _constants(parts: Sequence[Part]) -> dict[str, Array]:
+    """Return the tensors that any part needs; the first part's are the state to keep."""
+    first = parts[0].plan.signature
+    passed = {number for number, _ in first.inputs.paths()}
+    found: dict[str, Array] = {}
+    for part in parts:
+        signature = part.plan.signature
+        if (signature.inputs, signature.outputs) != (first.inputs, first.outputs):
+            raise ArtifactError(f"the parts for {parts[0].target} and {part.target} are not of one program")
+        for number, spec in enumerate(signature.arguments):
+            if number in passed:
+                continue
+            array = as_array(part.constants[spec.name], spec.name)
+            known = found.setdefault(spec.name, array)
+            if (known.dtype, known.shape) != (array.dtype, array.shape):
+                raise ArtifactError(f"{spec.kind} '{spec.name}' differs between {parts[0].target} and {part.target}")
+    return found
+
+
 def load(path: str | Path, *, device: str | None = None) -> "Executable":
     """Load an artifact.
 
     Args:
         path: a file that ``Executable.save`` wrote.
-        device: "cpu", or None for the device it was compiled for.
+        device: "cpu", "cuda" (or "cuda:1", ...), "sim" (a simulated GPU, for any code for GPUs), or None for the device
+            it was compiled for.  Of several parts for GPUs the one is taken that fits this machine's best: machine code
+            for the very architecture, then for an older one of its kind, then PTX that the driver compiles.
 
     Raises:
         ArtifactError: the file is foreign, damaged, newer, or made for another machine; none of its code has run.
         InvalidOptionError: the artifact is not for this device.
+        DeviceError: there is no GPU, or none that its code runs on.
     """
     from stepwell.runtime.executable import Executable
 
@@ -84,18 +118,24 @@ def load(path: str | Path, *, device: str | None = None) -> "Executable":
     try:
         archive = Archive(path)
         manifest = _read_manifest(archive, path)
-        target = _check_target(manifest, device)
         _check_members(archive, manifest, path)
-        plan = Plan.from_json(_parse(archive.member("plan.json"), path))
-        kernels = {name: bytes(archive.member(f"kernels/{name}.o")) for name in plan.kernels}
         constants = {name: _constant(archive, entry) for name, entry in manifest["constants"].items()}
+        parts = [_part(archive, entry, constants, path) for entry in manifest["parts"]]
+        part, chosen = choose_part(parts, device)
     except StepwellError:
         raise
     except OSError as error:
         raise ArtifactError(f"{path} cannot be read: {error.strerror or error}") from error
-    except (zipfile.BadZipFile, KeyError, TypeError, ValueError, AttributeError) as error:
+    except (zipfile.BadZipFile, KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
         raise ArtifactError(f"{path} is not a stepwell artifact, or is damaged: {error}") from error
-    return Executable(plan, kernels, constants, target=target, copy=False)
+    return Executable(part.plan, part.kernels, constants, target=part.target, device=chosen, copy=False, parts=parts)
+
+
+def _part(archive: Archive, entry: Mapping[str, Any], constants: Mapping[str, Array], path: Path) -> Part:
+    folder = entry["folder"]
+    plan = Plan.from_json(_parse(archive.member(f"{folder}/plan.json"), path))
+    kernels = {name: bytes(archive.member(f"{folder}/kernels/{name}")) for name in plan.kernels}
+    return Part(Target.parse(entry["target"]), plan, kernels, constants)
 
 
 def _json(data: Any) -> bytes:
@@ -131,13 +171,6 @@ def _read_manifest(archive: Archive, path: Path) -> Mapping[str, Any]:
                 fix="load it with that version, or compile the program again",
             )
     return manifest
-
-
-def _check_target(manifest: Mapping[str, Any], device: str | None) -> Target:
-    target = Target.parse(manifest["target"])
-    if device is not None and device != target.kind:
-        raise InvalidOptionError(f"the artifact is made for {target} and cannot run on device '{device}'")
-    return target
 
 
 def _check_members(archive: Archive, manifest: Mapping[str, Any], path: Path) -> None:

@@ -1,11 +1,12 @@
 """A compiled program that can be called."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from stepwell.runtime.devices.device import PLAIN, CallMode
 from stepwell.runtime.devices.opening import open_device
+from stepwell.runtime.parts import Part
 from stepwell.runtime.plan import Plan
 from stepwell.runtime.report import Report, Sample, explain, make_report
 from stepwell.runtime.session import Session
@@ -50,9 +51,12 @@ class Executable:
         copy: whether to copy the constants, so that later training of the same tensors does not reach in here.
             Tensors that calls change are always copied.
 
+        parts: the same program for other targets too, which ``save`` writes; this one may be among them.
+
     Raises:
         ArtifactError: the code does not run on this machine.
         ArgumentError: a constant is missing or does not fit.
+        DeviceError: ``device`` is a GPU that cannot be used; without ``device`` that shows at the first call.
     """
 
     def __init__(
@@ -66,11 +70,13 @@ class Executable:
         inspector: Inspector | None = None,
         copy: bool = True,
         cuda_graphs: bool = False,
+        parts: Sequence[Part] = (),
     ) -> None:
         self.plan = plan
         self.kernels = dict(kernels)
         self.target = Target.parse(target) if isinstance(target, str) else target
         self._inspector = inspector
+        self._parts = tuple(parts)
         self.session = Session(plan, open_device(plan, self.kernels, self.target, device), constants, copy=copy)
         self._graphs = self._graphed_calls() if cuda_graphs else None
         self._samples: list[Sample] = []
@@ -180,8 +186,22 @@ class Executable:
             raise ArgumentError(f"the state must hold exactly {sorted(names)}, got {sorted(state)}")
         self.session.load_state(state)
 
-    def save(self, path: str | Path) -> None:
-        """Write an artifact, which ``load`` runs without compiler or torch; changed buffers keep their values."""
+    @property
+    def parts(self) -> tuple[Part, ...]:
+        """The program as it was compiled for each target, in the order in which ``save`` writes them."""
+        session = self.session
+        session.state(session.outputs.changed)
+        constants = {name: session.constants.array(name) for name in session.constants.names}
+        own = Part(self.target, self.plan, self.kernels, constants)
+        if not any(part.target == self.target for part in self._parts):
+            return (own, *self._parts)
+        return tuple(own if part.target == self.target else part for part in self._parts)
+
+    def save(self, path: str | Path, *, also: Sequence["Executable"] = ()) -> None:
+        """Write an artifact, which ``load`` runs without compiler or torch; changed buffers keep their values.
+
+        ``also`` are executables of the same program for other targets: one file then serves several machines.
+        """
         from stepwell.runtime.artifact import save_artifact
 
-        save_artifact(self, Path(path))
+        save_artifact([*self.parts, *(part for other in also for part in other.parts)], Path(path))

@@ -33,17 +33,21 @@ class CudaFrame:
         """Make room for so many bytes."""
         self._queue = queue
         if arena > self._arena_bytes:
-            self._arena_bytes = 0
-            if self.arena:
-                queue.free(self.arena)
+            self._drop("arena")
             self.arena = queue.allocate(arena, "intermediate results")
             self._arena_bytes = arena
         if workspace > self._workspace_bytes:
-            self._workspace_bytes = 0
-            if self.workspace:
-                queue.free(self.workspace)
+            self._drop("workspace")
             self.workspace = queue.allocate(workspace, "the workspace of kernels")
             self._workspace_bytes = workspace
+
+    def _drop(self, name: str) -> None:
+        """Free the arena or the workspace; it is gone even where what should replace it does not fit."""
+        address = getattr(self, name)
+        setattr(self, name, 0)
+        setattr(self, f"_{name}_bytes", 0)
+        if address:
+            self._queue.free(address)
 
     def fits(self, arena: int, workspace: int) -> bool:
         """Tell whether there is room already."""
@@ -68,10 +72,8 @@ class CudaFrame:
 
     def release(self) -> None:
         """Free the memory in the stream's order."""
-        for address in (self.arena, self.workspace, self.status):
-            if address:
-                self._queue.free(address)
-        self.arena = self.workspace = self.status = 0
+        for name in ("arena", "workspace", "status"):
+            self._drop(name)
 
 
 class CudaFrames:

@@ -48,4 +48,8 @@ def open_device(plan: Plan, kernels: Mapping[str, bytes], target: Target, device
         case _:
             from stepwell.runtime.devices.cuda import CudaDevice
 
-            return CudaDevice(kernels, plan.kernels, target, detail)
+            opened = CudaDevice(kernels, plan.kernels, target, detail)
+            if device is not None:
+                # Who asks for it by name wants to know now; code that is only made for it may be saved for elsewhere.
+                opened.open()
+            return opened

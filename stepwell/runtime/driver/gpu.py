@@ -100,14 +100,14 @@ def allocate(gpu: Gpu, nbytes: int, stream: int, what: str) -> int:
     code = gpu.driver.attempt("cuMemAllocAsync", ctypes.byref(found), nbytes, stream)
     if code:
         free, total = gpu.free_memory()
-        amounts = f"{megabytes(nbytes)} for {what}; {megabytes(free)} of {megabytes(total)} are free"
+        amounts = f"{amount(nbytes)} for {what}; {amount(free)} of {amount(total)} are free"
         gpu.driver.call("cuMemAllocAsync", ctypes.byref(found), nbytes, stream, doing=f"{gpu.name} has not {amounts}")
     return found.value
 
 
-def megabytes(nbytes: int) -> str:
-    """Return an amount for people."""
-    return f"{nbytes / 1e6:.1f} MB"
+def amount(nbytes: int) -> str:
+    """Return a number of bytes for people."""
+    return f"{nbytes} bytes" if nbytes < 100_000 else f"{nbytes / 1e6:.1f} MB"
 
 
 def _free(gpu: Gpu, address: int) -> None:

@@ -3,7 +3,7 @@
 import ctypes
 from typing import Any
 
-from stepwell.runtime.driver.gpu import Gpu, allocate
+from stepwell.runtime.driver.gpu import Gpu, allocate, amount
 from stepwell.runtime.memory import address_of
 from stepwell.runtime.tensors import Array
 from stepwell.support.errors import DeviceError
@@ -76,7 +76,7 @@ class TorchQueue(CudaQueue):
         except RuntimeError as error:
             # torch's OutOfMemoryError is one, and tells how much there is.
             raise DeviceError(
-                f"{self.gpu.name} has not {nbytes / 1e6:.1f} MB for {what}: {error}",
+                f"{self.gpu.name} has not {amount(nbytes)} for {what}: {error}",
                 fix="free memory of other programs or tensors, or call with smaller ones",
             ) from error
         return address

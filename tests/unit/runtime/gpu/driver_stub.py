@@ -165,7 +165,7 @@ class DriverStub:
         return 0
 
     def cuMemGetInfo(self, free: int, total: int) -> None:
-        self._store(free, self.limit - sum(len(block) for block in self.memory.values()))
+        self._store(free, max(self.limit - sum(len(block) for block in self.memory.values()), 0))
         self._store(total, self.limit)
 
     def cuModuleLoadDataEx(self, out: int, image: int, count: int, options: int, values: int) -> None:
