@@ -9,14 +9,16 @@ from stepwell.backends.compilation import KernelCompiler, KernelJob
 from stepwell.backends.inspection import ProgramInspector, StageRecorder, requested_dumps, write_dumps
 from stepwell.backends.nvidia.ptxas import require_ptxas
 from stepwell.backends.plan_translation import kernel_modules, translate
+from stepwell.backends.targets import resolve_target, resolve_targets
 from stepwell.frontends.programs import mark_arguments, read_program, signature_of
 from stepwell.passes.pipelines import Nested, Pipeline
 from stepwell.runtime.artifact import load
 from stepwell.runtime.cache import DiskCache
 from stepwell.runtime.devices.opening import choose_device
 from stepwell.runtime.executable import Executable
+from stepwell.runtime.parts import Part, choose_part
 from stepwell.support.bindings import ir
-from stepwell.support.errors import InvalidOptionError
+from stepwell.support.errors import DeviceError, InvalidOptionError
 from stepwell.support.module import Module
 from stepwell.support.stages import STAGE_ATTRIBUTE, Stage
 from stepwell.support.target import Target
@@ -51,7 +53,7 @@ def lower(
         program: an ExportedProgram, an ``nn.Module`` with ``example_inputs``, a Module (left as it is), or a path to a
             ``.pt2`` or ``.mlir`` file.
         target: what code would be made for: "cpu" (this machine), "cpu:x86-64-v3", "cpu:x86-64-v4", "cuda:sm_80",
-            "cuda:sm_90", "cuda:sm_90a", "cuda:sm_100"; "cuda" is "cuda:sm_90a".
+            "cuda:sm_90", "cuda:sm_90a", "cuda:sm_100"; "cuda" is the GPU of this machine, else "cuda:sm_90a".
         pipeline: a Pipeline, or the name of one; "default" where it is None.
         options: of a named pipeline.
         to: "graph", "linalg", "kernels", "scheduled" or "target".
@@ -66,7 +68,7 @@ def lower(
         stage = Stage.from_label(to)
     except KeyError as error:
         raise InvalidOptionError(error.args[0]) from None
-    road = _road(pipeline, Target.parse(target), options).stop_after(stage)
+    road = _road(pipeline, resolve_target(target), options).stop_after(stage)
     module = _read(program, example_inputs)
     _check_start(module, stage)
     _beyond(road, module.stage).run(module)
@@ -83,18 +85,21 @@ def compile(
     check: str | None = None,
     example_inputs: Sequence[Any] | None = None,
     progress: bool | None = None,
+    cuda_graphs: bool = False,
 ) -> Executable:
     """Compile a program to native code.
 
     Args:
         program: as for ``lower``.
-        target: as for ``lower``.
+        target: as for ``lower``; "cuda:sm_80,sm_90a" compiles for several, all of which ``save`` writes.  The one for
+            this machine's GPU will run, else the first.
         device: what it will run on: "cpu", "cuda", "sim" (a simulated GPU), or None for the target's own.
         pipeline: as for ``lower``.  What it does to kernels is done in worker processes.
         options: of a named pipeline.
         check: "each-pass" to run the program before and after every pass and name the first that changes its results.
         example_inputs: arguments to export an ``nn.Module`` with.
         progress: show a bar; None for only where standard error is a terminal.
+        cuda_graphs: on a GPU, launch each set of shapes as one CUDA graph from its second call on.
 
     Raises:
         InvalidOptionError: a target, device, pipeline or option is unknown.
@@ -103,14 +108,50 @@ def compile(
         PassFailure: a pass refused it, or, with ``check``, changed its results.
         CompileError: code generation failed.
     """
-    chosen = Target.parse(target)
-    if choose_device(chosen, device) == "cuda":
+    targets = resolve_targets(target)
+    if choose_device(targets[0], device) == "cuda":
         # The simulated device runs PTX; a GPU needs what ptxas makes of it.
         require_ptxas()
     dumps = requested_dumps()
-    head, kernel_pipeline = _split(_road(pipeline, chosen, options), chosen)
+    roads = [_split(_road(pipeline, each, options), each) for each in targets]
     module = _read(program, example_inputs)
     _check_start(module, Stage.KERNELS)
+    copies = [module, *(module.clone() for _ in targets[1:])]
+    made = [_compile_for(*each, check, progress) for each in zip(copies, roads, targets, strict=True)]
+    parts = [part for part, _ in made]
+    if dumps:
+        write_dumps(made[0][1], dumps)
+    part = _to_run(parts, device)
+    inspector = made[parts.index(part)][1]
+    return Executable(
+        part.plan,
+        part.kernels,
+        part.constants,
+        target=part.target,
+        device=device,
+        inspector=inspector,
+        cuda_graphs=cuda_graphs,
+        parts=parts,
+    )
+
+
+def _to_run(parts: Sequence[Part], device: str | None) -> Part:
+    """Return the part for this machine's GPU; the first where there is only one, or no GPU is asked for or found."""
+    if len(parts) == 1:
+        return parts[0]
+    try:
+        return choose_part(parts, device)[0]
+    except DeviceError:
+        if device is not None:
+            raise
+        return parts[0]
+
+
+def _compile_for(
+    module: Module, road: tuple[Pipeline, Pipeline], target: Target, check: str | None, progress: bool | None
+) -> tuple[Part, ProgramInspector]:
+    """Compile a program, which changes, for one target; ``road`` are the parts on all of it and on each kernel."""
+    head, kernel_pipeline = road
     recorder = StageRecorder()
     checker = _checker(check, module)
     instruments: list[Any] = [recorder] if checker is None else [recorder, checker]
@@ -118,18 +159,16 @@ def compile(
     _check_end(module)
     module = _with_signature(module)
     if checker is not None:
-        checker.check_kernels(module.operation, kernel_pipeline, chosen)
+        checker.check_kernels(module.operation, kernel_pipeline, target)
     compiler = KernelCompiler(
-        str(kernel_pipeline), str(chosen), cache=DiskCache.open_default(), modules=_user_modules(kernel_pipeline)
+        str(kernel_pipeline), str(target), cache=DiskCache.open_default(), modules=_user_modules(kernel_pipeline)
     )
     compiled = compiler.compile(_jobs(module), progress=progress)
     objects = {name: kernel.object for name, kernel in compiled.items()}
-    inspector = ProgramInspector(recorder.bytecode, kernel_pipeline, objects, chosen)
-    if dumps:
-        write_dumps(inspector, dumps)
     assert module.signature is not None
     plan = translate(module.operation, {name: kernel.info for name, kernel in compiled.items()}, module.signature)
-    return Executable(plan, objects, module.parameters, target=chosen, device=device, inspector=inspector)
+    inspector = ProgramInspector(recorder.bytecode, kernel_pipeline, objects, target)
+    return Part(target, plan, objects, module.parameters), inspector
 
 
 def _road(pipeline: str | Pipeline | None, target: Target, options: Mapping[str, Any] | None) -> Pipeline:

@@ -111,6 +111,11 @@ class Target:
             raise InvalidOptionError(f"unknown architecture '{arch}' in target '{text}'", fix=f"use {', '.join(known)}")
         return cls(kind, arch)
 
+    @staticmethod
+    def gpu_architectures() -> tuple[str, ...]:
+        """Return the architectures of CUDA targets."""
+        return tuple(_GPUS)
+
     def __str__(self) -> str:
         return f"{self.kind}:{self.arch}"
 

@@ -95,3 +95,16 @@ def test_without_ptxas(program: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: 
         with pytest.raises(MissingDependencyError, match=r"STEPWELL_PTXAS names(.|\n)*device='sim' runs without"):
             sw.compile(program, target="cuda", device=device)
     assert not (tmp_path / "cache").exists()
+
+
+def test_several_architectures(program: Any, tmp_path: Path) -> None:
+    built = sw.compile(program, target="cuda:sm_90a,sm_80", device="sim")
+    assert str(built.target) == "cuda:sm_90a"
+    assert [str(part.target) for part in built.parts] == ["cuda:sm_90a", "cuda:sm_80"]
+    for part in built.parts:
+        codes = [GpuCode.from_bytes(code) for code in part.kernels.values()]
+        assert {code.arch for code in codes} == {part.target.arch}
+    built.save(tmp_path / "block.swx")
+    torch.testing.assert_close(sw.load(tmp_path / "block.swx", device="sim")(X), Block()(X))
+    with pytest.raises(InvalidOptionError, match="names 2 architectures"):
+        sw.lower(program, target="cuda:sm_80,sm_90")
