@@ -45,13 +45,17 @@ class _Visit:
         self.issuer = Issuer.of(lanes, ins)
         self.owners, self.addresses = places
         keys = (self.owners << 32) | self.addresses
-        unique, self.which = np.unique(keys, return_inverse=True)
-        self.keys = [(int(key) >> 32, int(key) & 0xFFFFFFFF) for key in unique]
+        if (keys == keys[0]).all():
+            # Most often, all threads name the same one.
+            unique, self.which = keys[:1], np.zeros(len(keys), np.int64)
+        else:
+            unique, self.which = np.unique(keys, return_inverse=True)
+        self.keys = [(key >> 32, key & 0xFFFFFFFF) for key in unique.tolist()]
 
     def each(self, act: Callable[[tuple[int, int], Array], None]) -> None:
         """Call ``act`` with each mbarrier's key and the threads [k] that name it."""
         for number, key in enumerate(self.keys):
-            threads = np.flatnonzero(self.which == number)
+            threads = np.flatnonzero(self.which == number) if len(self.keys) > 1 else np.arange(len(self.which))
             try:
                 act(key, threads)
             except SimulationError as error:

@@ -38,7 +38,7 @@ _CELL = 16
 def _groups(batch: Batch) -> AsyncGroups:
     found = batch.state.get("wgmma")
     if found is None:
-        found = batch.state["wgmma"] = AsyncGroups(batch.count * batch.padded_threads // WARP, batch.queue)
+        found = batch.state["wgmma"] = AsyncGroups(batch.count * batch.padded_threads // WARP, batch.queue, near=1)
     return found
 
 

@@ -28,12 +28,14 @@ class AsyncGroups:
     Args:
         agents: how many there are.
         queue: who decides when work is done.
+        near: how many neighbouring agents mostly act together: 32 threads, or one warp.
     """
 
-    def __init__(self, agents: int, queue: AsyncQueue) -> None:
+    def __init__(self, agents: int, queue: AsyncQueue, near: int = WARP) -> None:
         self._queue = queue
+        self._span = near
         self._closed = np.zeros(agents, np.int64)
-        # Found by the warp (32 neighbouring agents), for a wait concerns few of all agents.
+        # Found by the number of such a neighbourhood, for a wait concerns few of all agents.
         self._entries: dict[int, list[_Entry]] = {}
 
     def begin(self, work: AsyncWork, agents: Array) -> None:
@@ -42,8 +44,8 @@ class AsyncGroups:
         if work.done:
             return
         entry = _Entry(work, agents, self._closed[agents], np.ones(len(agents), np.bool_))
-        for warp in np.unique(agents // WARP).tolist():
-            self._entries.setdefault(warp, []).append(entry)
+        for place in self._places(agents):
+            self._entries.setdefault(place, []).append(entry)
 
     def commit(self, agents: Array) -> None:
         """Close the group that each agent fills, empty or not."""
@@ -63,10 +65,15 @@ class AsyncGroups:
             entry.work for entry in self._near(agents) if np.isin(entry.agents, agents).any() and not entry.work.done
         ]
 
+    def _places(self, agents: Array) -> list[int]:
+        """Return the neighbourhoods of agents, which are in ascending order."""
+        first, last = int(agents[0]) // self._span, int(agents[-1]) // self._span
+        return [first] if first == last else np.unique(agents // self._span).tolist()
+
     def _near(self, agents: Array) -> list[_Entry]:
-        warps = np.unique(agents // WARP).tolist()
-        near = [entry for warp in warps for entry in self._entries.get(warp, ())]
-        return near if len(warps) == 1 else list(dict.fromkeys(near))
+        places = self._places(agents)
+        near = [entry for place in places for entry in self._entries.get(place, ())]
+        return near if len(places) == 1 else list(dict.fromkeys(near))
 
     def _finish(self, agents: Array, margin: int) -> list[AsyncWork]:
         """Finish the work in groups below the number of closed ones plus a margin, as far as it concerns the agents."""
@@ -79,9 +86,10 @@ class AsyncGroups:
                 due.append(entry.work)
                 entry.unaware &= ~known
         self._queue.finish([work for work in due if not work.done])
-        for warp in np.unique(agents // WARP).tolist():
-            left = [entry for entry in self._entries.get(warp, ()) if entry.unaware.any()]
-            self._entries[warp] = left
-            if not left:
-                del self._entries[warp]
+        for place in self._places(agents):
+            left = [entry for entry in self._entries.get(place, ()) if entry.unaware.any()]
+            if left:
+                self._entries[place] = left
+            else:
+                self._entries.pop(place, None)
         return due

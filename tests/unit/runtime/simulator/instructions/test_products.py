@@ -110,7 +110,8 @@ def test_tf32_ignores_the_low_bits(execute: Execute) -> None:
     body = """
       mov.b32 %r10, 0x3f801fff;
       mov.b32 %f0, 0f00000000; mov.b32 %f1, 0f00000000; mov.b32 %f2, 0f00000000; mov.b32 %f3, 0f00000000;
-      mma.sync.aligned.m16n8k4.row.col.f32.tf32.tf32.f32 {%f0, %f1, %f2, %f3}, {%r10, %r10}, {%r10}, {%f0, %f1, %f2, %f3};
+      mma.sync.aligned.m16n8k4.row.col.f32.tf32.tf32.f32 {%f0, %f1, %f2, %f3},
+        {%r10, %r10}, {%r10}, {%f0, %f1, %f2, %f3};
       mul.wide.u32 %d2, %r0, 4; add.u64 %d3, %d0, %d2; st.global.f32 [%d3], %f3;
     """
     assert execute(body, np.zeros(32, np.float32)).tolist() == [4.0] * 32

@@ -30,10 +30,10 @@ class _Form:
     span: int
 
     def place(self, row: int, byte: int, rows: int) -> int:
-        """Return where a byte of a 16-byte cell lies: ``row`` counts along the strided, ``byte`` along the contiguous way.
+        """Return where a byte lies: ``row`` counts along the strided way, ``byte`` along the contiguous one.
 
-        Swizzled, as tensor copies of boxes of ``span`` bytes would leave it: 8 strided rows of a span make a pattern, and
-        the boxes follow each other. Without swizzling: blocks of 8 rows of 16 bytes, along the contiguous way first.
+        Swizzled, as tensor copies of boxes of ``span`` bytes would leave it: 8 strided rows of a span make a pattern,
+        and the boxes follow each other. Without swizzling: blocks of 8 rows of 16 bytes, along the contiguous way first.
         """
         if not self.span:
             return byte // 16 * 128 + row // 8 * (128 * 32) + row % 8 * 16 + byte % 16
