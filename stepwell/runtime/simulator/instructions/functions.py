@@ -67,7 +67,7 @@ def _root_directed(kind: PtxType, mode: str) -> Function:
     if mode == "rn":
         return np.sqrt
     if kind.name == "f64":
-        return lambda a: rounding.directed(np.sqrt(a), rounding.double_error("sqrt", np.sqrt(a), a, a), mode)
+        return lambda a: rounding.directed(np.sqrt(a), rounding.double_error("sqrt", np.sqrt(a), a), mode)
     return partial(rounding.root_single, mode=mode)
 
 

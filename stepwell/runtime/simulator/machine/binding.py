@@ -87,21 +87,19 @@ class Binder:
         """
         kind = TYPES[type] if isinstance(type, str) else type
         operand = self.operand(which)
-        match operand:
-            case ptx.Register():
-                return self._register(operand, kind, narrow)
-            case ptx.Immediate():
-                return _constant(_immediate(operand, kind))
-            case ptx.Not():
-                plain = self._register(operand.operand, kind, narrow)
-                return lambda lanes: ~plain(lanes)
-            case ptx.Special():
-                return self._special(operand.name, kind)
-            case ptx.Symbol():
-                name = operand.name
-                return lambda lanes: lanes.batch.symbol(name, lanes).astype(kind.dtype, copy=False)
-            case _:
-                self.fail(f"a value is expected, not {_described(operand)}")
+        if isinstance(operand, ptx.Immediate):
+            return _constant(_immediate(operand, kind))
+        if isinstance(operand, ptx.Not):
+            plain = self._register(operand.operand, kind, narrow)
+            return lambda lanes: ~plain(lanes)
+        if isinstance(operand, ptx.Special):
+            return self._special(operand.name, kind)
+        if isinstance(operand, ptx.Symbol):
+            name = operand.name
+            return lambda lanes: lanes.batch.symbol(name, lanes).astype(kind.dtype, copy=False)
+        if not isinstance(operand, ptx.Register):
+            self.fail(f"a value is expected, not {_described(operand)}")
+        return self._register(operand, kind, narrow)
 
     def _special(self, name: str, kind: PtxType) -> Source:
         read = special_register(name)

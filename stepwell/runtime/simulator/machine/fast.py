@@ -78,6 +78,10 @@ class FastMachine:
                     steps[here](lanes)  # type: ignore[misc]  # a run holds no control
                 if stop > pc:
                     issued[pc] += lanes.warp_count, lanes.count
+                    if stop in self.parked:
+                        # Who came before waits for these threads: all go on together.
+                        self._add(stop, self._mask(lanes))
+                        return
                 pc = here = stop
                 if pc >= size:
                     self._exit(lanes)

@@ -7,6 +7,8 @@ rounded sums: proved algorithms using rounding to odd" (IEEE Transactions on Com
 floating-point technique for extending the available precision" (1971), for two_sum and two_product.
 """
 
+import math
+from collections.abc import Callable
 from fractions import Fraction
 
 import numpy as np
@@ -190,7 +192,7 @@ def fma_double(a: Array, b: Array, c: Array) -> Array:
 def _fma_exact(a: float, b: float, c: float) -> float:
     a, b, c = float(a), float(b), float(c)
     plain = float(np.float64(a) * b + c)
-    if not all(map(np.isfinite, (a, b, c))) or a == 0 or b == 0:
+    if not all(map(math.isfinite, (a, b, c))) or a == 0 or b == 0:
         return plain
     exact = Fraction(a) * Fraction(b) + Fraction(c)
     if exact == 0:
@@ -202,31 +204,29 @@ def _fma_exact(a: float, b: float, c: float) -> float:
     return -0.0 if rounded == 0 and exact < 0 else rounded
 
 
-def double_error(operation: str, result: Array, a: Array, b: Array, c: Array | None = None) -> Array:
-    """Return the sign of (exact - result) of a float64 operation: "add", "mul", "fma", "div" or "sqrt" (of a)."""
-    match operation:
-        case "add":
-            error = two_sum(a, b)[1]
-        case "mul":
-            error = fma_double(a, b, -result)
-        case "div":
-            error = fma_double(-result, b, a) * np.sign(b)
-        case "sqrt":
-            error = fma_double(-result, result, a)
-        case _:
-            assert c is not None
-            exact = [
-                _sign(Fraction(x) * Fraction(y) + Fraction(z) - Fraction(r))
-                if all(map(np.isfinite, (x, y, z, r)))
-                else 0.0
-                for x, y, z, r in zip(
-                    *(one.ravel().tolist() for one in np.broadcast_arrays(a, b, c, result)), strict=True
-                )
-            ]
-            error = np.array(exact).reshape(np.broadcast(a, b, c).shape)
-    overflow = np.isinf(result) & np.isfinite(a) & np.isfinite(b) & (b != 0 if operation == "div" else True)
-    return np.where(overflow, -np.sign(result), np.where(np.isfinite(error), error, 0.0))
+_EXACT: dict[str, Callable[..., Fraction]] = {
+    "add": lambda r, a, b: a + b - r,
+    "mul": lambda r, a, b: a * b - r,
+    "fma": lambda r, a, b, c: a * b + c - r,
+    "div": lambda r, a, b: a / b - r,
+    "sqrt": lambda r, a: a - r * r,
+}
 
 
-def _sign(number: Fraction) -> float:
-    return float((number > 0) - (number < 0))
+def double_error(operation: str, result: Array, *operands: Array) -> Array:
+    """Return the sign of (exact - result) of a float64 operation: "add", "mul", "fma", "div" or "sqrt".
+
+    In exact rational numbers, one element after the other: float64 in another mode than to nearest is rare.
+    """
+    exact = _EXACT[operation]
+
+    def sign(r: float, *values: float) -> float:
+        if not all(map(math.isfinite, values)) or math.isnan(r) or (operation == "div" and values[1] == 0):
+            return 0.0
+        if math.isinf(r):
+            return -math.copysign(1.0, r)
+        error = exact(*map(Fraction, (r, *values)))
+        return float((error > 0) - (error < 0))
+
+    signs: Array = np.frompyfunc(sign, 1 + len(operands), 1)(result, *operands).astype(np.float64)
+    return signs
