@@ -38,6 +38,9 @@ models: $(STAMP)  ## whole models against eager
 wheel: $(STAMP)  ## build a wheel, install it elsewhere, run lit against it from an empty directory
 	$(BIN)/python scripts/check_wheel.py
 
+mutation: $(STAMP)  ## judge every mutant of the GPU kernels, and write docs/mutation.md (about an hour)
+	$(BIN)/python tests/unit/runtime/simulator/mutation/mutation_table.py
+
 bench: $(STAMP)  ## speed of the models against eager, written to benchmarks/results
 	$(BIN)/python benchmarks/models_cpu.py
 

@@ -28,19 +28,19 @@ _FAVOUR, _LONGEST = 0.02, 100
 """How often a warp gets turns in a row, and how many at most."""
 
 
-def run_strict(program: Program, launch: Launch, seed: int, *, turns: int = TURNS) -> None:
+def run_strict(program: Program, launch: Launch, seed: int) -> None:
     """Run a launch, one warp at a time.
 
     Args:
         program: its entry, decoded.
         launch: what to run; a watcher is added to its observers.
         seed: decides about all orders.
-        turns: how often a warp may be chosen before the launch counts as endless.
     """
     random, watcher = Random(seed), Watcher(launch)
     launch.observers = (*launch.observers, watcher)
     course = Course.of(program)
     together = max(RESIDENT_THREADS // (launch.threads * launch.cluster), 1) * launch.cluster
+    turns = TURNS
     for first in range(0, launch.blocks, together):
         count = min(together, launch.blocks - first)
         turns = _Residents(course, launch, watcher, random, first, count).run(turns)

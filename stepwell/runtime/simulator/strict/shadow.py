@@ -20,6 +20,7 @@ class Shadow:
     Attributes:
         name: of the region, for messages.
         base: address of its first byte.
+        nbytes: its size.
         granule: bytes of one entry of the arrays.
         writer: column of the last weak write, or NOBODY.
         event: its number.
@@ -34,9 +35,15 @@ class Shadow:
         self.name = name
         self.base = base
         self.granule = granule
+        self.nbytes = nbytes
         self.writer, self.event, self.place, self.head = (np.zeros(count, np.int32) for _ in range(4))
         self.flags = np.zeros(count, np.uint8)
         self.atomics = False
+
+    def covers(self, addresses: Addresses, size: int) -> bool:
+        """Tell whether accesses of ``size`` bytes lie within the region, at multiples of their size."""
+        low, high = int(addresses.min()) - self.base, int(addresses.max()) - self.base + size
+        return low >= 0 and high <= self.nbytes and not int(np.bitwise_or.reduce(addresses)) & (size & -size) - 1
 
     def fit(self, addresses: Addresses, size: int) -> None:
         """Make granules so small that an access of ``size`` bytes at each of the addresses is made of whole ones."""

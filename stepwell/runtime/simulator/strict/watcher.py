@@ -100,6 +100,9 @@ class Watcher:
                 addresses = addresses[chosen]
                 if checked.moment is None:
                     part = checked.rows(chosen)
+            if not shadow.covers(addresses, access.size):
+                # The access itself is refused, right after this.
+                return
             shadow.fit(addresses, access.size)
             granules = shadow.granules(addresses, access.size)
             if checked.moment is not None:

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 import numpy as np
 from ptx_edits import Mutant, mutants
 
-from stepwell.runtime.simulator import Simulator
 from stepwell.support.errors import SimulationError
 
 Results = list[np.ndarray]
@@ -46,20 +45,18 @@ class Family:
         name: of the family, for the table.
         ptx: the module.
         entry: the kernel.
-        run: loads a PTX text into a simulator, launches it, returns what it wrote.
+        run: runs a PTX text in strict mode, with a seed; returns what it wrote.
         expected: what the kernel must write.
         tolerance: largest difference, relative to the largest expected value.
-        arch: of the simulator.
         equivalents: known equivalent mutants.
     """
 
     name: str
     ptx: str
     entry: str
-    run: Callable[[Simulator, str], Results]
+    run: Callable[[str, int], Results]
     expected: Results
     tolerance: float = 0.0
-    arch: str = "sm_90a"
     equivalents: tuple[Equivalent, ...] = ()
 
 
@@ -104,7 +101,7 @@ def judge(family: Family, mutant: Mutant) -> Verdict:
 def problem(family: Family, ptx: str, seed: int) -> tuple[str, str] | None:
     """Return what the strict simulator finds wrong with a version of the kernel: ("checker" or "data", details)."""
     try:
-        results = family.run(Simulator(family.arch, mode="strict", seed=seed), ptx)
+        results = family.run(ptx, seed)
     except SimulationError as error:
         return "checker", f"{type(error).__name__}: {error}"
     for number, (result, expected) in enumerate(zip(results, family.expected, strict=True)):

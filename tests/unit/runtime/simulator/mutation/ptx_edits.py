@@ -242,15 +242,6 @@ def _shuffle(statement: Statement) -> Iterator[str]:
             yield _rebuilt(statement, operands)
 
 
-def _bend_bound(statement: Statement) -> Iterator[str]:
-    """Let a comparison be off by one: < becomes <=, > becomes >=, and back."""
-    words = statement.words()
-    swapped = {"lt": "le", "le": "lt", "gt": "ge", "ge": "gt"}
-    if words[0] == "setp" and words[1] in swapped and words[-1][0] in "su":
-        words[1] = swapped[words[1]]
-        yield f"{statement.guard}{'.'.join(words)}{statement.operands};"
-
-
 OPERATORS: dict[str, Edit] = {
     "drop-barrier": _dropping("bar.", "barrier."),
     "drop-wait": _drop_wait,
@@ -265,6 +256,5 @@ OPERATORS: dict[str, Edit] = {
     "bend-count": _count,
     "drop-transpose": _drop_transpose,
     "shuffle": _shuffle,
-    "bend-bound": _bend_bound,
 }
 """Every operator by its name."""
