@@ -11,6 +11,7 @@ _PURE_OPS = frozenset(
     | {f"memref.{name}" for name in ("collapse_shape", "expand_shape", "extract_strided_metadata")}
     | {"memref.extract_aligned_pointer_as_index"}
     | {f"vector.{name}" for name in ("broadcast", "step", "create_mask", "constant_mask", "shape_cast", "bitcast")}
+    | {f"vector.{name}" for name in ("extract", "insert", "from_elements", "shuffle", "fma")}
     | {f"llvm.{name}" for name in ("inttoptr", "ptrtoint", "addrspacecast", "getelementptr", "bitcast", "mlir.zero")}
 )
 
