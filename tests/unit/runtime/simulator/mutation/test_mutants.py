@@ -5,7 +5,7 @@ import random
 
 import pytest
 from mutant_verdicts import judge, problem
-from mutated_kernels import CASES, families
+from mutated_kernels import families
 from ptx_edits import OPERATORS, mutants, statements
 
 SAMPLE = 3
