@@ -90,20 +90,26 @@ def test_the_last_of_many_stores_to_one_place_stays(execute: Execute) -> None:
     assert found[0] == 8
 
 
+_OWN_WORD = "mul.wide.u32 %d10, %r0, 4; add.u64 %d11, %d0, %d10;"
+_OWN_HALF = "mul.wide.u32 %d10, %r0, 2; add.u64 %d11, %d0, %d10;"
+_OUTSIDE = "outside the block's shared memory"
+
+
 @pytest.mark.parametrize(
     ("body", "message", "thread"),
     [
-        ("mul.wide.u32 %d10, %r0, 4; add.u64 %d11, %d0, %d10; ld.global.u32 %r2, [%d11];", "0 bytes past the end of
-        one of 64", 16), ("ld.global.u32 %r2, [%d0+-4];", "not in an allocation|below all", 0), ("mul.wide.u32 %d10,
-        %r0, 2; add.u64 %d11, %d0, %d10; ld.global.u32 %r2, [%d11];", "not a multiple of the size", 1),
-        ("st.global.v4.b32 [%d0+8], {%r0, %r0, %r0, %r0};", "not a multiple of the size", 0), ("ld.shared.u32 %r2,
-        [%r1+16384];", "outside the block's shared memory", 0), ("setp.ge.u32 %p1, %r0, 5; mov.u32 %r3, 0; @%p1
-        ld.shared.u32 %r2, [%r3];", "outside the block's shared memory", 5), ("ld.global.u32 %r2, [0];", "below all
-        allocations", 0), ("ld.u32 %r2, [%d40];", "below all allocations", 0), ("ld.param.u32 %r2, [a0+4096];",
-        "outside the 8 bytes of parameters", 0), ("mul.wide.u32 %d10, %r0, 4; add.u64 %d11, %d0, %d10;
-        red.global.add.u32 [%d11+32], 1;", "past the end", 8),
+        (f"{_OWN_WORD} ld.global.u32 %r2, [%d11];", "0 bytes past the end of one of 64", 16),
+        ("ld.global.u32 %r2, [%d0+-4];", "not in an allocation|below all", 0),
+        (f"{_OWN_HALF} ld.global.u32 %r2, [%d11];", "not a multiple of the size", 1),
+        ("st.global.v4.b32 [%d0+8], {%r0, %r0, %r0, %r0};", "not a multiple of the size", 0),
+        ("ld.shared.u32 %r2, [%r1+16384];", _OUTSIDE, 0),
+        ("setp.ge.u32 %p1, %r0, 5; mov.u32 %r3, 0; @%p1 ld.shared.u32 %r2, [%r3];", _OUTSIDE, 5),
+        ("ld.global.u32 %r2, [0];", "below all allocations", 0),
+        ("ld.u32 %r2, [%d40];", "below all allocations", 0),
+        ("ld.param.u32 %r2, [a0+4096];", "outside the 8 bytes of parameters", 0),
+        (f"{_OWN_WORD} red.global.add.u32 [%d11+32], 1;", "past the end", 8),
     ],
-)  # fmt: skip
+)
 def test_bad_accesses(execute: Execute, body: str, message: str, thread: int) -> None:
     """Each is an error that names the place and the first thread at fault."""
     with pytest.raises(MemoryAccessError, match=message) as caught:
