@@ -58,8 +58,19 @@ class FallbackRule(Rule):
             writer.note(self.name, parameters.reasons)
             run_passes(NEST_LOOPS, module)
             WidenBoolsPass().apply(module.operation)
+            if not writer.segments:
+                _launch_nothing(function_of(module))
 
         lower_to_loops(kernel, schedule)
+
+
+def _launch_nothing(function: Any) -> None:
+    """Give a kernel of empty results a launch of no blocks: it stays a kernel."""
+    block = function.regions[0].blocks[0]
+    list(block.operations)[-1].operation.erase()
+    code = Code(block)
+    Grid(ZERO, WARP).write(code, lambda _: None)
+    code.effect("func.return", ())
 
 
 class _LaunchWriter:
@@ -85,8 +96,6 @@ class _LaunchWriter:
                 self._serial(number, segment)
             else:
                 self._parallel(number, segment, segment.nest)
-        if not self.segments:
-            Grid(ZERO, WARP).write(self.code, lambda block: None)
         self.code.effect("func.return", ())
 
     def _write_outside(self) -> None:

@@ -213,3 +213,15 @@ def test_a_trip_count_from_memory_is_read_where_the_loop_runs():
     assert "launch 1: one thread, as its steps depend on each other" in made.info.reasons
     (got,) = simulate(made, [np.array([3, 4, 5, 6])]).outputs
     np.testing.assert_array_equal(got, [3, 3, 3, 6])
+
+
+def test_a_kernel_of_empty_results_is_still_a_kernel():
+    made = compile_text("""
+module @k0 {
+func.func @k0(%x: tensor<3xf32>) -> tensor<0x3xf32> {
+  %empty = tensor.empty() : tensor<0x3xf32>
+  return %empty : tensor<0x3xf32>
+}
+}
+""")
+    assert [str(grid.blocks) for grid in made.info.grids] == ["0"]
