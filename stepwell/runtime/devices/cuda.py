@@ -13,6 +13,8 @@ import threading
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from stepwell.runtime.binding import Bases
 from stepwell.runtime.constants import Constants
 from stepwell.runtime.devices.cuda_program import CudaProgram, LoadedCode
@@ -107,7 +109,7 @@ class CudaDevice:
             block = Block(gpu, array.nbytes, f"buffer '{name}'")
             queue.upload(block.address, array)
             return block
-        key = (hashlib.blake2b(array.tobytes() if not array.flags.c_contiguous else array.data).digest(), array.nbytes)
+        key = (hashlib.blake2b(array.reshape(-1).view(np.uint8)).digest(), array.nbytes)
         shared = gpu.shared.get(key)
         if shared is None:
             shared = gpu.shared[key] = Block(gpu, array.nbytes, f"parameter '{name}'")

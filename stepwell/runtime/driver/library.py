@@ -1,7 +1,8 @@
 """The CUDA driver's functions, from ``libcuda.so.1``, which is loaded when the first of them is wanted.
 
 They are called through ctypes, which needs no package beside Python.  The launches of a program are not called from
-Python at all, but from the machine code in ``runtime/launcher.py``.
+Python at all, but from the machine code in ``runtime/launcher.py``.  Measured against a stub of the library: a launch
+costs 7 us through ctypes, 2 us through cuda-bindings (5 us where it packs the arguments), 0.06 us from the table.
 """
 
 import ctypes

@@ -1,0 +1,72 @@
+"""Compiled programs on the road to a GPU: through the driver's functions, with the simulator behind them.
+
+What reaches the kernels is what a real driver would hand them: packed parameters, tensor maps, shared memory, clusters.
+"""
+
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+import torch
+from simulated_driver import SimulatedDriver
+
+import stepwell as sw
+from stepwell.runtime.driver import gpu, library
+
+
+@pytest.fixture
+def simulated(monkeypatch: pytest.MonkeyPatch) -> Iterator[SimulatedDriver]:
+    # Its driver reads PTX 8.7, and no machine code of CUDA 13: kernels come as PTX.
+    made = SimulatedDriver(dict(library._SIGNATURES), version=12080)
+    monkeypatch.setattr(library, "_library", lambda: made.find)
+    monkeypatch.setattr(gpu, "_gpus", {})
+    library.open_driver.cache_clear()
+    yield made
+    library.open_driver.cache_clear()
+
+
+class Block(torch.nn.Module):
+    """Products, rows, a table, and a buffer that changes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.table = torch.nn.Embedding(11, 24)
+        self.first, self.second = torch.nn.Linear(24, 40), torch.nn.Linear(40, 24)
+        self.norm = torch.nn.LayerNorm(24)
+        self.register_buffer("calls", torch.zeros(1))
+
+    def forward(self, index: torch.Tensor) -> torch.Tensor:
+        self.calls.add_(1)
+        x = self.table(index)
+        return torch.softmax(self.norm(x + self.second(torch.nn.functional.gelu(self.first(x)))), -1)
+
+
+@torch.no_grad()
+def test_a_block(simulated: SimulatedDriver) -> None:
+    torch.manual_seed(seed := int(np.random.SeedSequence().generate_state(1)[0]))
+    print(f"seed {seed}")
+    model = Block().eval()
+    rows = torch.export.Dim("rows", min=1, max=64)
+    program = torch.export.export(model, (torch.zeros(4, dtype=torch.int64),), dynamic_shapes=({0: rows},))
+    exe = sw.compile(program, target="cuda:sm_90a", device="cuda")
+    for calls, size in enumerate((5, 1, 9), 1):
+        index = torch.randint(0, 11, (size,))
+        got = exe(index)
+        torch.testing.assert_close(got, model(index), rtol=1e-5, atol=1e-6)
+        assert exe.state_dict()["calls"].tolist() == [calls]
+    with pytest.raises(sw.errors.RuntimeFailure, match=r"\(kernel 'k\d+', from embedding"):
+        exe(torch.tensor([3, 11]))
+    graph = exe.cuda_graph(index)
+    other = torch.randint(0, 11, (9,))
+    torch.testing.assert_close(graph(other), model(other), rtol=1e-5, atol=1e-6)
+    assert simulated.contexts == []
+
+
+@torch.no_grad()
+def test_half_precision_products(simulated: SimulatedDriver) -> None:
+    """Half-precision products of a size that every template takes."""
+    model = torch.nn.Linear(128, 256, bias=False).to(torch.bfloat16).eval()
+    x = torch.randn(256, 128).to(torch.bfloat16)
+    exe = sw.compile(torch.export.export(model, (x,)), target="cuda:sm_90a", device="cuda")
+    torch.testing.assert_close(exe(x).float(), model(x).float(), rtol=2e-2, atol=2e-2)
+    assert len(simulated.launches) == 1
