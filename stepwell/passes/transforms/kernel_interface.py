@@ -42,8 +42,11 @@ def interface_faults(module: "ir.Operation", stage: Stage) -> list[Fault]:
     if check is None:
         return []
     modules = [op for op in _inside(module) if op.name == "builtin.module"] if is_program(module) else [module]
-    functions = (op for kernel in modules for op in _inside(kernel) if op.name in ("func.func", "llvm.func"))
-    return [Fault(op, phrase) for op in functions if _is_public(op) for phrase in check(op)]
+    operations = [op for kernel in modules for op in _inside(kernel)]
+    functions = [op for op in operations if op.name in ("func.func", "llvm.func") and _is_public(op)]
+    # On a GPU the functions that the host launches are held to it.
+    entries = [e for op in operations if op.name == "gpu.module" for e in _inside(op) if "gpu.kernel" in e.attributes]
+    return [Fault(op, phrase) for op in (*functions, *entries) for phrase in check(op)]
 
 
 def _inside(op: Any) -> list[Any]:
@@ -139,6 +142,9 @@ def _check_scheduled(function: Any) -> Iterator[str]:
 def _check_target(function: Any) -> Iterator[str]:
     if function.name == "llvm.func":
         types = [str(argument.type) for argument in function.regions[0].blocks[0].arguments]
+        named = _argument_attributes(function)
+        while types and "nvvm.grid_constant" in named[len(types) - 1]:
+            types.pop()
         yield from _check_abi(types, "!llvm.ptr", "!llvm.ptr", "!llvm.ptr")
 
 

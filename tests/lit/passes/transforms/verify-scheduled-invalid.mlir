@@ -29,3 +29,23 @@ module @k0 {
     return %c : i64
   }
 }
+
+// -----
+
+module @k0 {
+  // expected-error@below {{'func.func' op ends its arguments with (memref<i32>, !llvm.ptr); kernel ABI v1 ends them with (memref<i8>, memref<i32>)}}
+  func.func @k0(%workspace: memref<i8>, %status: memref<i32>, %map: !llvm.ptr) {
+    // expected-error@below {{'gpu.barrier' op is not allowed at stage 'scheduled': it belongs into a loop over threads, mapped to #gpu.thread<x>}}
+    gpu.barrier
+    %one = arith.constant 1 : i64
+    scf.forall (%i) in (4) {
+      // expected-error@below {{'llvm.mlir.zero' op is not allowed at stage 'scheduled': the llvm dialect comes after this stage; only launches may hold}}
+      %p = llvm.mlir.zero : !llvm.ptr
+    }
+    scf.forall (%block) in (4) {
+      // expected-error@below {{'llvm.alloca' op is not allowed at stage 'scheduled'}}
+      %a = llvm.alloca %one x f32 : (i64) -> !llvm.ptr
+    } {mapping = [#gpu.block<x>]}
+    return
+  }
+}

@@ -10,3 +10,14 @@ module @k0 {
   // expected-error@below {{'func.func' op is not allowed at stage 'target': convert-func-to-llvm lowers functions}}
   func.func private @left_over(i32)
 }
+
+// -----
+
+gpu.module @kernels {
+  // expected-error@below {{'llvm.func' op ends its arguments with (!llvm.ptr, i64); kernel ABI v1 ends them with (!llvm.ptr, !llvm.ptr)}}
+  llvm.func @k0_0(%x: !llvm.ptr, %n: i64) attributes {gpu.kernel, nvvm.kernel} {
+    // expected-error@below {{'gpu.barrier' op is not allowed at stage 'target'}}
+    gpu.barrier
+    llvm.return
+  }
+}

@@ -15,3 +15,15 @@ module @k0 {
     llvm.return
   }
 }
+module @k1 {
+  // CHECK: gpu.module @kernels
+  gpu.module @kernels {
+    llvm.func @k1_0(%x: !llvm.ptr, %n: i64, %workspace: !llvm.ptr, %status: !llvm.ptr, %map: !llvm.ptr {llvm.byval = !llvm.array<16 x i64>, nvvm.grid_constant}) attributes {gpu.kernel, nvvm.kernel} {
+      nvvm.barrier0
+      llvm.return
+    }
+    llvm.func @helper(%i: i32) {
+      llvm.return
+    }
+  }
+}
