@@ -32,7 +32,7 @@ class _Form:
     def place(self, row: int, byte: int, rows: int) -> int:
         """Return where a byte lies: ``row`` counts along the strided way, ``byte`` along the contiguous one.
 
-        Swizzled, as tensor copies of boxes of ``span`` bytes would leave it: 8 strided rows of a span make a pattern,
+        Swizzled, as tensor copies of boxes of ``span`` bytes would leave it: 8 strided rows of a span are a pattern,
         and the boxes follow each other. Without swizzling: blocks of 8 rows of 16 bytes, along the contiguous way first.
         """
         if not self.span:
