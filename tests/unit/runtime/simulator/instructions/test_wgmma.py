@@ -33,7 +33,7 @@ class _Form:
         """Return where a byte lies: ``row`` counts along the strided way, ``byte`` along the contiguous one.
 
         Swizzled, as tensor copies of boxes of ``span`` bytes would leave it: 8 strided rows of a span are a pattern,
-        and the boxes follow each other. Without swizzling: blocks of 8 rows of 16 bytes, along the contiguous way first.
+        and the boxes follow each other. Without swizzling: blocks of 8 rows of 16 bytes, along that way first.
         """
         if not self.span:
             return byte // 16 * 128 + row // 8 * (128 * 32) + row % 8 * 16 + byte % 16
