@@ -54,12 +54,10 @@ class BodyParser:
         self.cursor = cursor
         self.entry = entry
         self.around = around
-        shared = {name for name, one in around.variables.items() if one.space == "shared"}
-        self.scopes = Scopes(entry, set(around.variables) - shared)
+        self.scopes = Scopes(entry, around.variables)
         self.code: list[Instruction] = []
         self.source: tuple[str, int] | None = None
         self.calls: list[str] = []
-        self._declare_shared(shared)
 
     def parse(self) -> None:
         """Parse up to the closing brace."""
@@ -70,11 +68,6 @@ class BodyParser:
             if one.external:
                 self.entry.variables[name] = replace(one, offset=end)
         self.entry.instructions = [self._resolved(ins) for ins in self.code]
-
-    def _declare_shared(self, names: set[str]) -> None:
-        used = {token.text for token in self.cursor.tokens if token.text in names}
-        for name in sorted(used, key=list(self.around.variables).index):
-            self.scopes.declare_variable(self.around.variables[name])
 
     def _dynamic_align(self) -> int:
         return max((one.align for one in self.entry.variables.values() if one.external), default=1)

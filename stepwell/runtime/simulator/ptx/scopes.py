@@ -25,12 +25,13 @@ class Scopes:
 
     Args:
         entry: gets the registers and the variables; its parameters are known everywhere in its own body.
-        outer: names of the variables of the module.
+        outer: the variables of the module. Those in shared memory are laid out in the entry that uses them.
     """
 
-    def __init__(self, entry: Entry, outer: set[str]) -> None:
+    def __init__(self, entry: Entry, outer: dict[str, Variable]) -> None:
         self.entry = entry
         self.outer = outer
+        self.shared: dict[str, str] = {}
         self.scopes = [_Scope(None, variables={one.name: one.name for one in entry.parameters})]
         self.current = 0
 
@@ -56,7 +57,7 @@ class Scopes:
     def declare_variable(self, variable: Variable) -> str:
         """Declare a variable in shared or local memory; return its name in the entry, which is unique."""
         name, number = variable.name, 1
-        while name in self.entry.variables or name in self.outer:
+        while name in self.entry.variables or self.outer.get(name, variable) is not variable:
             number += 1
             name = f"{variable.name}@{number}"
         space = "local" if variable.space == "param" else variable.space
@@ -103,7 +104,7 @@ class Scopes:
                     return scope.registers[name]
             number = scope.parent
         if name in self.outer:
-            return Symbol(name)
+            return Symbol(self._shared(name) if self.outer[name].space == "shared" else name)
         return None if name.startswith("%") else Unresolved(name, self.current, 0)
 
     def label(self, place: Unresolved) -> Label | Symbol | None:
@@ -117,6 +118,11 @@ class Scopes:
                 return Symbol(scope.tables[place.name])
             number = scope.parent
         return None
+
+    def _shared(self, name: str) -> str:
+        if name not in self.shared:
+            self.shared[name] = self.declare_variable(self.outer[name])
+        return self.shared[name]
 
     def _register(self, name: str, kind: PtxType) -> Register:
         self.entry.registers.append(kind)

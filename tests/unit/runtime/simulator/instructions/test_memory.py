@@ -132,7 +132,7 @@ def test_use_after_free() -> None:
     assert simulator.allocate(64) not in (first, second)
     simulator.write(second, np.arange(16, dtype=np.uint32))
     assert simulator.read(second + 4, 4) == b"\1\0\0\0"
-    with pytest.raises(MemoryAccessError, match="64 bytes at .* at byte 4 of one of 64"):
+    with pytest.raises(MemoryAccessError, match="at byte 4 of one of 64"):
         simulator.read(second + 4, 64)
     with pytest.raises(MemoryAccessError, match="out of memory"):
         simulator.allocate(1 << 40)
