@@ -16,6 +16,7 @@ from stepwell.runtime.simulator.machine.registry import Step, Wait, instruction
 from stepwell.runtime.simulator.memory.barrier_objects import BarrierObject
 from stepwell.runtime.simulator.memory.barrier_table import BarrierTable, tell
 from stepwell.runtime.simulator.memory.pieces import Issuer, shared_places
+from stepwell.runtime.simulator.memory.windows import RANK_SHIFT
 from stepwell.runtime.simulator.ptx.module import Instruction, Sink
 from stepwell.support.errors import BarrierError, SimulationError
 
@@ -189,8 +190,16 @@ def _wait(ins: Instruction, bind: Binder) -> Step:
         bind.fail("waiting is possible in shared::cta only")
     done, places = bind.destination(0, "pred"), barrier_places(ins, bind, 1)
     state = bind.source(2, "u32" if by_parity else "b64")
+    address = bind.address(1) if suspends and by_parity and ins.has(*SPACES) else None
+    nobody = np.zeros((1, 1), np.bool_)
 
     def step(lanes: Lanes) -> Wait | None:
+        if address is not None:
+            # A warp that waits tries again at every change: that it still has to is found out cheaply.
+            barrier = _alone(lanes, address(lanes), state(lanes))
+            if barrier is not None:
+                done(lanes, nobody)
+                return Wait(nobody, barrier)
         visit = _Visit(lanes, ins, places(lanes))
         if (visit.owners != lanes.blocks).any():
             first = int(np.flatnonzero(visit.owners != lanes.blocks)[0])
@@ -207,9 +216,28 @@ def _wait(ins: Instruction, bind: Binder) -> Step:
         if not suspends or ready.all():
             return None
         first = int(np.flatnonzero(~ready)[0])
-        return Wait(frame, _described(visit, barriers, first))
+        return Wait(frame, _described(barriers[int(visit.which[first])], int(visit.addresses[first])))
 
     return step
+
+
+def _alone(lanes: Lanes, addresses: Array, parities: Array) -> str | None:
+    """Return what the lanes wait for, where they are of one block and all wait for the same phase; else None."""
+    if lanes.shape[0] != 1:
+        return None
+    address, parity = (int(frame.flat[lanes.index[0] if frame.size > 1 else 0]) for frame in (addresses, parities))
+    for frame, value in ((addresses, address), (parities, parity)):
+        if frame.size > 1 and (lanes.gather(frame) != value).any():
+            return None
+    block = int(lanes.threads.blocks[0, 0])
+    cluster = lanes.batch.launch.cluster
+    if address >> RANK_SHIFT != (lanes.batch.first + block) % cluster:
+        return None
+    address &= (1 << RANK_SHIFT) - 1
+    barrier = BarrierTable.of(lanes.batch).get(block, address)
+    if barrier is None or parity > 1 or barrier.passed(parity):
+        return None
+    return _described(barrier, address)
 
 
 def _passed(current: Array, wanted: Array, visit: _Visit, by_parity: bool) -> Array:
@@ -231,11 +259,10 @@ def _passed(current: Array, wanted: Array, visit: _Visit, by_parity: bool) -> Ar
     return passed
 
 
-def _described(visit: _Visit, barriers: list[BarrierObject], thread: int) -> str:
+def _described(barrier: BarrierObject, address: int) -> str:
     """Return what a thread waits for."""
-    barrier = barriers[int(visit.which[thread])]
     return (
-        f"the mbarrier at shared memory byte {int(visit.addresses[thread]):#x}, whose phase {barrier.phase} lacks "
+        f"the mbarrier at shared memory byte {address:#x}, whose phase {barrier.phase} lacks "
         f"{barrier.pending} of {barrier.expected} arrivals and {barrier.transactions} bytes"
     )
 

@@ -58,6 +58,7 @@ class BarrierObject:
     def expect(self, transactions: int) -> None:
         """Raise the tx-count of the current phase; raises BarrierError where it leaves its range."""
         self._transact(transactions)
+        self._complete()
 
     def report(self, transactions: int) -> None:
         """Lower the tx-count: asynchronous work is done; raises BarrierError where it leaves its range."""

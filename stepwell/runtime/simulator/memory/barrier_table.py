@@ -44,9 +44,13 @@ class BarrierTable:
         self.find(owner, address)
         del self._objects[owner, address]
 
+    def get(self, owner: int, address: int) -> BarrierObject | None:
+        """Return an object, or None where there is none."""
+        return self._objects.get((owner, address))
+
     def find(self, owner: int, address: int) -> BarrierObject:
         """Return an object; raises BarrierError where there is none."""
-        found = self._objects.get((owner, address))
+        found = self.get(owner, address)
         if found is None:
             block = self._batch.first + owner
             raise BarrierError(

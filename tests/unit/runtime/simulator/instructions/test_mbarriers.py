@@ -35,6 +35,15 @@ def test_bytes_may_be_reported_before_they_are_expected() -> None:
     assert barrier.phase == 1
 
 
+def test_reports_that_nobody_expects_keep_a_phase_open() -> None:
+    barrier = BarrierObject.with_count(1)
+    barrier.report(16)
+    barrier.arrive()
+    assert (barrier.phase, barrier.pending, barrier.transactions) == (0, 0, -16)
+    barrier.expect(16)
+    assert barrier.phase == 1
+
+
 def test_dropping_lowers_the_next_phases() -> None:
     barrier = BarrierObject.with_count(3)
     barrier.arrive(2, drop=True)

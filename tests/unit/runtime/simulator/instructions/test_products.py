@@ -5,6 +5,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
+from stepwell.runtime.simulator.matrices.products import multiply_add
 from stepwell.support.errors import MemoryAccessError, SimulationError, UnsupportedPtxError
 
 Execute = Callable[..., np.ndarray]
@@ -104,6 +105,14 @@ def test_mma(execute: Execute, shape: str, kind: str, left: str, right: str) -> 
     for warp in range(2):
         for i, place in enumerate(places):
             assert np.array_equal(result[32 * warp + lanes, i], expected[place])
+
+
+def test_integers_wrap_or_saturate() -> None:
+    left, right = np.full((1, 1, 4), 100, np.float32), np.full((1, 1, 4), 100, np.float32)
+    for old in (2**31 - 1, -(2**31)):
+        addend, sign = np.full((1, 1, 1), old, np.int32), 1 if old > 0 else -1
+        assert multiply_add(sign * left, right, addend).item() == old + sign * 40000 - sign * 2**32
+        assert multiply_add(sign * left, right, addend, saturate=True).item() == old
 
 
 def test_tf32_ignores_the_low_bits(execute: Execute) -> None:
