@@ -16,8 +16,8 @@ _STORE = """
 """
 
 
-def _run(execute: Execute, body: str, *, blocks: int = 4, cluster: int = 2) -> np.ndarray:
-    return execute(body + _STORE, np.zeros((blocks, 32), np.uint32), blocks=blocks, cluster=cluster)
+def _run(execute: Execute, body: str, *, blocks: int = 4, cluster: int = 2, mode: str = "fast") -> np.ndarray:
+    return execute(body + _STORE, np.zeros((blocks, 32), np.uint32), blocks=blocks, cluster=cluster, mode=mode)
 
 
 def test_the_neighbours_memory(execute: Execute) -> None:
@@ -62,6 +62,26 @@ def test_remote_arrivals(execute: Execute) -> None:
       {_SYNC}
     """
     assert _run(execute, body).tolist() == [[1] * 32] * 4
+
+
+def test_bulk_copies_to_the_neighbour(execute: Execute) -> None:
+    """Each block copies 128 bytes to the other, whose mbarrier learns of them."""
+    body = f"""
+      @%p0 mbarrier.init.shared.b64 [%r1], 1; fence.mbarrier_init.release.cluster;
+      shl.b32 %r6, %r0, 2; add.u32 %r6, %r6, %r1;
+      mov.u32 %r2, %cluster_ctarank; shl.b32 %r7, %r2, 8; add.u32 %r7, %r7, %r0; st.shared.u32 [%r6+128], %r7;
+      fence.proxy.async.shared::cta;
+      {_SYNC}
+      xor.b32 %r3, %r2, 1; mapa.shared::cluster.u32 %r4, %r1, %r3; add.u32 %r5, %r1, 128; add.u32 %r8, %r4, 256;
+      @%p0 mbarrier.arrive.expect_tx.shared.b64 _, [%r1], 128;
+      @%p0 cp.async.bulk.shared::cluster.shared::cta.mbarrier::complete_tx::bytes [%r8], [%r5], 128, [%r4];
+      W: mbarrier.try_wait.parity.shared.b64 %p1, [%r1], 0; @!%p1 bra W;
+      ld.shared.u32 %r9, [%r6+256];
+      {_SYNC}
+    """
+    expected = [[(block % 2 ^ 1) * 256 + lane for lane in range(32)] for block in range(4)]
+    for mode in ("fast", "strict"):
+        assert _run(execute, body, mode=mode).tolist() == expected
 
 
 def test_exited_threads_count_as_arrived(execute: Execute) -> None:

@@ -160,6 +160,12 @@ def test_generic_addresses(execute: Execute) -> None:
         ("mbarrier.test_wait.parity.shared.b64 %p1, [%r1], 2;", BarrierError, "parity of 2"),
         ("mbarrier.test_wait.b64 %p1, [%d0], %d0;", MemoryAccessError, "not one of shared memory"),
         ("mov.u64 %d5, 0x900000000; mbarrier.test_wait.shared.b64 %p1, [%r1], %d5;", BarrierError, "neither of the"),
+        (
+            "mbarrier.arrive.shared.b64 %d5, [%r1]; mbarrier.arrive.shared.b64 %d6, [%r1];"
+            "mbarrier.test_wait.shared.b64 %p1, [%r1], %d5;",
+            BarrierError,
+            "neither of the",
+        ),
         ("mbarrier.arrive.shared::cluster.b64 %d5, [%r1];", UnsupportedPtxError, "gives no state"),
         ("W: mbarrier.try_wait.parity.shared.b64 %p1, [%r1], 0; @!%p1 bra W;", DeadlockError, "phase 0 lacks 32 of 32"),
     ],
