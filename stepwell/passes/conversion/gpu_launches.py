@@ -34,6 +34,7 @@ class GpuLaunch:
         shared: (memref.alloca, bytes from the start of shared memory).
         shared_bytes: all of it.
         recomputed: pure ops to clone into the entry, in order.
+        arguments: the kernel's arguments that the entry takes: all but the tensor maps that it does not use.
         tensors: how many arguments are pointers to tensors.
         tensor_maps: what the host makes for the arguments behind the status slot.
     """
@@ -50,6 +51,7 @@ class GpuLaunch:
     shared: tuple[tuple[Any, int], ...]
     shared_bytes: int
     recomputed: tuple[Any, ...]
+    arguments: tuple[Any, ...]
     tensors: int
     tensor_maps: tuple[Any, ...]
 
@@ -100,6 +102,10 @@ def _plan(function: Any, loop: Any, number: int) -> GpuLaunch:
     def hand_over(value: Any) -> None:
         fail(loop, f"captures a value of type {value.type} that cannot be computed again from the kernel's arguments")
 
+    captured = captured_values(loop)
+    recomputed = recomputation(captured, arguments, hand_over)
+    used = {*captured, *(operand for op in recomputed for operand in op.operands)}
+    maps = _tensor_maps(function, arguments)
     return GpuLaunch(
         entry=f"{function.attributes['sym_name'].value}_{number}",
         loop=loop,
@@ -112,9 +118,11 @@ def _plan(function: Any, loop: Any, number: int) -> GpuLaunch:
         min_blocks=_note(loop, "stepwell.min_blocks", 0),
         shared=tuple(shared),
         shared_bytes=total,
-        recomputed=tuple(recomputation(captured_values(loop), arguments, hand_over)),
+        recomputed=tuple(recomputed),
+        # A map of a tensor that lies at no multiple of 16 bytes cannot be made, so that only those ask who need it.
+        arguments=tuple(argument for argument in arguments if argument not in maps or argument in used),
         tensors=_count_tensors(arguments),
-        tensor_maps=tuple(_tensor_maps(function)),
+        tensor_maps=tuple(view for argument, view in maps.items() if argument in used),
     )
 
 
@@ -193,7 +201,9 @@ def _count_tensors(arguments: list[Any]) -> int:
     return len(pointers) - 2
 
 
-def _tensor_maps(function: Any) -> list[Any]:
+def _tensor_maps(function: Any, arguments: list[Any]) -> dict[Any, Any]:
+    """Return what the host makes for each argument that is a tensor map."""
     if "arg_attrs" not in function.attributes:
-        return []
-    return [attributes[TENSOR_MAP] for attributes in function.attributes["arg_attrs"] if TENSOR_MAP in attributes]
+        return {}
+    pairs = zip(arguments, function.attributes["arg_attrs"], strict=True)
+    return {argument: attributes[TENSOR_MAP] for argument, attributes in pairs if TENSOR_MAP in attributes}

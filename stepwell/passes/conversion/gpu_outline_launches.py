@@ -87,7 +87,7 @@ def _shared_type() -> Any:
 
 def write_entry(function: Any, launch: GpuLaunch) -> None:
     """Write the ``gpu.func`` of one launch and move the launch's code there."""
-    arguments = list(function.regions[0].blocks[0].arguments)
+    arguments = launch.arguments
     align_vectors(launch.loop, arguments[: launch.tensors] if launch.when == "unaligned" else [])
     entry = ir.Operation.create("gpu.func", attributes=_entry_attributes(function, launch), regions=1)
     block = ir.Block.create_at_start(entry.regions[0], [argument.type for argument in arguments])
@@ -116,12 +116,12 @@ def _position(name: str, bound: int | None, before: Any = None) -> Any:
 
 def _entry_attributes(function: Any, launch: GpuLaunch) -> dict[str, Any]:
     i32, i64 = ir.IntegerType.get_signless(32), ir.IntegerType.get_signless(64)
-    arguments = list(function.regions[0].blocks[0].arguments)
+    arguments = launch.arguments
     restricted = unshared(launch.loop, arguments, launch.recomputed)
     marks = [{NOALIAS: ir.UnitAttr.get()} if argument in restricted else {} for argument in arguments]
     attributes = {
         "sym_name": ir.StringAttr.get(launch.entry),
-        "function_type": function.attributes["function_type"],
+        "function_type": ir.TypeAttr.get(ir.FunctionType.get([argument.type for argument in arguments], [])),
         "arg_attrs": ir.ArrayAttr.get([ir.DictAttr.get(mark) for mark in marks]),
         "gpu.kernel": ir.UnitAttr.get(),
         "known_block_size": ir.DenseI32ArrayAttr.get([launch.threads, 1, 1]),

@@ -8,7 +8,7 @@ combinations of transpositions are multiplied as they lie.
 
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, Literal
 
 from stepwell.passes.schedules.abi import OpenKernel
 from stepwell.passes.schedules.contraction_operands import Operands
@@ -27,16 +27,20 @@ _BANKS = 128
 _FRAGMENT_SUMS = 4
 
 
-def write_mma(opened: OpenKernel, problem: Problem, tile: MmaTile) -> Expr:
-    """Write the launches; return the bytes of workspace that they need."""
+def write_mma(
+    opened: OpenKernel, problem: Problem, tile: MmaTile, only: Literal["", "aligned", "unaligned"] = ""
+) -> Expr:
+    """Write the launches, or those for pointers that are as ``only`` says; return the bytes of workspace they need."""
     elements = Elements(opened)
     sums = Sums(opened, elements, problem, tile.splits)
     cut = Cut(problem, tile.rows, tile.columns, tile.depth, tile.splits, tile.group)
     copies = [copy_bytes(side) for side in (problem.left, problem.right)]
     roads = ["aligned", "unaligned"] if any(copies) or problem.result_run > 1 else [""]
+    if only:
+        roads = [only]
     for road in roads:
         launch = _Launch(opened, elements, sums, cut, tile, copies if road == "aligned" else [0, 0])
-        Grid(cut.blocks, tile.threads, road, min_blocks=1).write(opened.code, partial(_write_thread, launch))
+        Grid(cut.blocks, tile.threads, road).write(opened.code, partial(_write_thread, launch))
     if tile.splits > 1:
         for road in roads:
             sums.finish(wide=road == "aligned", when_pointers=road)
@@ -104,14 +108,12 @@ class _Writer:
             self._start(place, place.first + number, Expr.const(number))
         zero = self.matrices.zero()
         count = tile.warp_rows // 16 * (tile.warp_columns // 8) * _FRAGMENT_SUMS
-        trips = place.last - place.first
 
         def step(at: Expr, sums: list[Any]) -> list[Any]:
             self._wait()
             self.block.barrier()
             ahead = at + (tile.stages - 1)
-            known_last = trips.is_constant and trips.constant <= tile.stages - 1
-            held = [] if known_last else self._begin(place, ahead, (ahead - place.first) % tile.stages)
+            held = self._begin(place, ahead, (ahead - place.first) % tile.stages)
             sums = self._multiply((at - place.first) % tile.stages, sums)
             for feed, values in held:
                 feed.finish(values, (ahead - place.first) % tile.stages)
@@ -132,11 +134,16 @@ class _Writer:
             feed.finish(values, stage)
 
     def _begin(self, place: Place, step: Expr, stage: Expr) -> list[tuple[Gathers, list[Any]]]:
-        """Start the copies of tile ``step``, if there is one; return what is on its way through registers."""
-        trips = place.last - place.first
-        there = (step - place.first) - trips
-        condition = None if there.is_constant and there.constant < 0 else below(self.code, step, place.last)
+        """Start the copies of tile ``step``, if there is one; return what is on its way through registers.
+
+        Without a tile there is an empty group of copies, so that waiting for all but the last few counts right.
+        """
         copies = [feed for feed in self._feeds if isinstance(feed, Copies)]
+        if self.code.ranges.never_negative(step - place.last):
+            if copies:
+                self.matrices.commit_copies()
+            return []
+        condition = None if self.code.ranges.less(step, place.last) else below(self.code, step, place.last)
         held = [(feed, feed.begin(step, condition)) for feed in self._feeds if isinstance(feed, Gathers)]
 
         def copy() -> None:

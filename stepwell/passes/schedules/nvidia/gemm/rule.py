@@ -17,12 +17,15 @@ from stepwell.passes.schedules.nvidia.gemm.problem import Problem
 from stepwell.passes.schedules.nvidia.gemm.simt import write_simt
 from stepwell.passes.schedules.nvidia.gemm.simt_choice import simt_tiles
 from stepwell.passes.schedules.nvidia.gemm.simt_parameters import SimtTile
+from stepwell.passes.schedules.nvidia.hopper.choice import hopper_tiles
+from stepwell.passes.schedules.nvidia.hopper.launch import write_hopper
+from stepwell.passes.schedules.nvidia.hopper.parameters import HopperTile
 from stepwell.passes.schedules.rule import Rule
 from stepwell.support.bindings import ir
 from stepwell.support.symbolic import Expr
 from stepwell.support.target import Target
 
-Tile = MmaTile | SimtTile | DotTile
+Tile = HopperTile | MmaTile | SimtTile | DotTile
 
 # Candidates are worth a closer look up to this much over the best estimate.
 _CLOSE = 1.15
@@ -64,6 +67,7 @@ class GemmRule(Rule):
         """Return schedules, the best first; raises Refusal where the kernel holds no contraction."""
         problem = Problem.of(kernel, find_contraction(kernel))
         ranked: list[tuple[Tile, Estimate]] = [
+            *hopper_tiles(problem, target),
             *mma_tiles(problem, target),
             *simt_tiles(problem, target),
             *dot_tiles(problem, target),
@@ -87,7 +91,7 @@ class GemmRule(Rule):
         """Write the launches."""
         opened = OpenKernel.begin(kernel)
         try:
-            workspace = _write(opened, parameters)
+            workspace = _write(opened, parameters, target)
         except BaseException:
             opened.abandon()
             raise
@@ -97,9 +101,11 @@ class GemmRule(Rule):
         attributes["stepwell.workspace"] = ir.StringAttr.get(str(workspace))
 
 
-def _write(opened: OpenKernel, schedule: GemmSchedule) -> Expr:
+def _write(opened: OpenKernel, schedule: GemmSchedule, target: Target) -> Expr:
     """Write the launches of a schedule; return the bytes of workspace that they need."""
     match schedule.tile:
+        case HopperTile():
+            return write_hopper(opened, schedule.problem, schedule.tile, target)
         case MmaTile():
             return write_mma(opened, schedule.problem, schedule.tile)
         case DotTile():

@@ -12,7 +12,7 @@ from stepwell.passes.schedules.contraction import Contraction
 from stepwell.passes.schedules.contraction_results import Results
 from stepwell.passes.schedules.elements import Elements
 from stepwell.passes.schedules.indexing import LANE, ZERO
-from stepwell.passes.schedules.nvidia.hopper.parameters import WARPGROUP, HopperParameters
+from stepwell.passes.schedules.nvidia.hopper.parameters import WARPGROUP, HopperTile
 from stepwell.passes.schedules.nvidia.pairs import column_pairs
 from stepwell.support.bindings import ir
 from stepwell.support.symbolic import Expr
@@ -23,7 +23,7 @@ _PAIR = 2
 class Epilogue:
     """Sends the sums of a tile through the kernel's last ops and stores the results."""
 
-    def __init__(self, opened: OpenKernel, contraction: Contraction, parameters: HopperParameters) -> None:
+    def __init__(self, opened: OpenKernel, contraction: Contraction, parameters: HopperTile) -> None:
         self.code, self.contraction, self.parameters = opened.code, contraction, parameters
         self.results = Results(opened, Elements(opened), contraction)
         self.rows, self.columns = (contraction.count(dims) for dims in (contraction.rows, contraction.columns))

@@ -21,7 +21,7 @@ from stepwell.passes.schedules.nvidia.grid import Block, Grid
 from stepwell.passes.schedules.nvidia.hopper.epilogue import Epilogue
 from stepwell.passes.schedules.nvidia.hopper.instructions import Instructions, Product
 from stepwell.passes.schedules.nvidia.hopper.operands import ALIGNMENT, LINE, Operand
-from stepwell.passes.schedules.nvidia.hopper.parameters import WARPGROUP, WARPGROUP_ROWS, HopperParameters, tiles
+from stepwell.passes.schedules.nvidia.hopper.parameters import WARPGROUP, WARPGROUP_ROWS, HopperTile
 from stepwell.support.bindings import ir
 from stepwell.support.symbolic import Expr
 
@@ -66,19 +66,19 @@ class HopperTemplate:
         contraction: Contraction,
         left: Views,
         right: Views,
-        parameters: HopperParameters,
+        parameters: HopperTile,
         multiprocessors: int,
     ) -> None:
         self.code, self.contraction, self.parameters = opened.code, contraction, parameters
         self.left, self.right = left, right
         self.use = Instructions(opened.code)
         self.epilogue = Epilogue(opened, contraction, parameters)
-        self.tiles = tiles(contraction, parameters)
-        self.blocks = Expr.min(self.tiles, multiprocessors)
         self.steps = -((-contraction.count(contraction.depth)) // parameters.depth)
         rows, columns = (contraction.count(dims) for dims in (contraction.rows, contraction.columns))
         self.row_tiles = -((-rows) // parameters.rows)
         self.column_tiles = -((-columns) // parameters.columns)
+        self.tiles = contraction.count(contraction.outer) * self.row_tiles * self.column_tiles
+        self.blocks = Expr.min(self.tiles, multiprocessors)
 
     def write(self) -> None:
         """Write the launch."""
