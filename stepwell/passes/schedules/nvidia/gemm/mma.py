@@ -18,7 +18,7 @@ from stepwell.passes.schedules.nvidia.gemm.mma_parameters import MmaTile
 from stepwell.passes.schedules.nvidia.gemm.problem import Problem, Side
 from stepwell.passes.schedules.nvidia.gemm.sums import Sums
 from stepwell.passes.schedules.nvidia.gemm.swizzled import SwizzledTiles
-from stepwell.passes.schedules.nvidia.gemm.tiles import Cut, Place, below, vectors, when
+from stepwell.passes.schedules.nvidia.gemm.tiles import Cut, Place, below, least_blocks, vectors, when
 from stepwell.passes.schedules.nvidia.grid import WARP, Block, Grid
 from stepwell.passes.schedules.nvidia.warp_matrices import WarpMatrices
 from stepwell.support.symbolic import Expr
@@ -40,7 +40,8 @@ def write_mma(
         roads = [only]
     for road in roads:
         launch = _Launch(opened, elements, sums, cut, tile, copies if road == "aligned" else [0, 0])
-        Grid(cut.blocks, tile.threads, road).write(opened.code, partial(_write_thread, launch))
+        grid = Grid(cut.blocks, tile.threads, road, min_blocks=least_blocks(tile.threads, tile.registers()))
+        grid.write(opened.code, partial(_write_thread, launch))
     if tile.splits > 1:
         for road in roads:
             sums.finish(wide=road == "aligned", when_pointers=road)

@@ -10,8 +10,7 @@ from stepwell.passes.schedules.nvidia.machine import occupancy
 from stepwell.support.bindings import ir
 from stepwell.support.target import Target
 
-# Rows, columns and depth of a tile, rows and columns of a warp, stages.
-_SHAPES = (
+SHAPES = (
     (128, 256, 32, 64, 64, 4),
     (256, 128, 32, 64, 64, 4),
     (128, 128, 32, 64, 64, 4),
@@ -27,6 +26,7 @@ _SHAPES = (
     (16, 64, 64, 16, 16, 4),
     (16, 128, 64, 16, 32, 4),
 )
+"""Rows, columns and depth of a tile, rows and columns of a warp, stages."""
 # Multiply-adds of a multiprocessor per clock by mma.sync on 16-bit elements: an A100's, and about what later ones reach
 # without warp groups.
 _RATE = 1024.0
@@ -58,7 +58,7 @@ def mma_tiles(problem: Problem, target: Target) -> list[tuple[MmaTile, Estimate]
         return []
     found = []
     gathers = not all(map(copy_bytes, (problem.left, problem.right)))
-    for rows, columns, depth, warp_rows, warp_columns, stages in _SHAPES:
+    for rows, columns, depth, warp_rows, warp_columns, stages in SHAPES:
         # Elements that go through registers need threads more than registers for sums.
         if gathers and warp_rows * warp_columns > 32 * 64:
             continue

@@ -17,10 +17,10 @@ from stepwell.passes.schedules.elements import Elements
 from stepwell.passes.schedules.indexing import ONE, ZERO
 from stepwell.passes.schedules.memory import load, store
 from stepwell.passes.schedules.nvidia.gemm.problem import Problem
-from stepwell.passes.schedules.nvidia.gemm.simt_parameters import MOST_SUMS, PAD, SimtTile
+from stepwell.passes.schedules.nvidia.gemm.simt_parameters import PAD, SimtTile
 from stepwell.passes.schedules.nvidia.gemm.staging import Item, Staging
 from stepwell.passes.schedules.nvidia.gemm.sums import Sums, extract
-from stepwell.passes.schedules.nvidia.gemm.tiles import Cut, Place, below, vectors, when
+from stepwell.passes.schedules.nvidia.gemm.tiles import Cut, Place, below, least_blocks, vectors, when
 from stepwell.passes.schedules.nvidia.grid import WIDE, Block, Grid
 from stepwell.support.symbolic import Expr
 
@@ -34,8 +34,8 @@ def write_simt(opened: OpenKernel, problem: Problem, tile: SimtTile) -> Expr:
     roads = [""] if max(*widths, problem.result_run) == 1 else ["aligned", "unaligned"]
     for road in roads:
         widest = widths if road == "aligned" else [1, 1]
-        # Told that one block is enough, the assembler takes the registers that so many sums need.
-        grid = Grid(cut.blocks, tile.threads, road, min_blocks=1 if tile.sums == MOST_SUMS else 0)
+        size = problem.accumulator_bytes
+        grid = Grid(cut.blocks, tile.threads, road, min_blocks=least_blocks(tile.threads, tile.registers(size)))
         grid.write(opened.code, partial(_write_thread, opened, elements, sums, cut, tile, widest))
     if tile.splits > 1:
         for road in roads:

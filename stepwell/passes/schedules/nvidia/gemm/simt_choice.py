@@ -1,5 +1,7 @@
 """Which tiles of fused multiply-adds suit a problem."""
 
+from dataclasses import replace
+
 from stepwell.passes.schedules.nvidia.gemm.model import Estimate, Work, estimate, possible_splits
 from stepwell.passes.schedules.nvidia.gemm.problem import Problem
 from stepwell.passes.schedules.nvidia.gemm.simt_parameters import SimtTile
@@ -8,8 +10,7 @@ from stepwell.passes.schedules.nvidia.grid import WARP
 from stepwell.passes.schedules.nvidia.machine import occupancy
 from stepwell.support.target import Target
 
-# Rows and columns of a tile, and of a thread.
-_SHAPES = (
+SHAPES = (
     (128, 128, 8, 8),
     (128, 64, 8, 4),
     (64, 128, 4, 8),
@@ -27,9 +28,12 @@ _SHAPES = (
     (8, 128, 1, 8),
     (128, 8, 8, 1),
 )
+"""Rows and columns of a tile, and of a thread."""
 # Multiply-adds of a multiprocessor per clock, by bytes of a sum; integers of 64 bits take several instructions.
 _RATES = {1: 64.0, 2: 64.0, 4: 128.0, 8: 64.0}
 
+# Sums of 8 bytes that a thread can hold.
+_MOST_WIDE_SUMS = 32
 # Part of the elements that the threads of a warp read which no other one of them reads.
 _DISTINCT = 0.75
 
@@ -38,15 +42,21 @@ def simt_tiles(problem: Problem, target: Target) -> list[tuple[SimtTile, Estimat
     """Return the tiles that fit, best first, with what is expected of them."""
     size = problem.accumulator_bytes
     found = []
-    for rows, columns, thread_rows, thread_columns in _SHAPES:
-        if size > 4 and thread_rows * thread_columns > 32:
+    for shape in SHAPES:
+        if size > 4 and shape[2] * shape[3] > _MOST_WIDE_SUMS:
             continue
-        step = 8 if size > 4 or rows * columns >= 1 << 13 else 16
-        for splits in possible_splits(problem, target, rows, columns, step):
-            lanes = min(thread_columns, 4 if size <= 4 else 2)
-            tile = SimtTile(rows, columns, step, thread_rows, thread_columns, lanes, splits)
+        whole = simt_tile(shape, size)
+        for splits in possible_splits(problem, target, whole.rows, whole.columns, whole.depth):
+            tile = replace(whole, splits=splits)
             found.append((tile, _estimate(problem, target, tile)))
     return sorted(found, key=lambda pair: pair[1].clocks)
+
+
+def simt_tile(shape: tuple[int, int, int, int], size: int) -> SimtTile:
+    """Return the tile of one of ``SHAPES`` for sums of ``size`` bytes."""
+    rows, columns, thread_rows, thread_columns = shape
+    depth = 8 if size > 4 or rows * columns >= 1 << 13 else 16
+    return SimtTile(rows, columns, depth, thread_rows, thread_columns, min(thread_columns, 4 if size <= 4 else 2))
 
 
 def _estimate(problem: Problem, target: Target, tile: SimtTile) -> Estimate:

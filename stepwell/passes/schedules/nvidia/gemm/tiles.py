@@ -12,6 +12,8 @@ from stepwell.support.bindings import ir
 from stepwell.support.symbolic import Expr
 
 _SIGNED_LESS = 2
+# 32-bit registers of a multiprocessor.
+_REGISTERS = 1 << 16
 
 
 @dataclass(frozen=True)
@@ -120,6 +122,14 @@ class Place:
     split: Expr
     first: Expr
     last: Expr
+
+
+def least_blocks(threads: int, registers: int) -> int:
+    """Return what to tell the assembler of the blocks that a multiprocessor must hold; 0 for nothing.
+
+    Told nothing it likes to make room for two blocks, and spills where threads need little more than that allows.
+    """
+    return 1 if 2 * threads * registers >= _REGISTERS else 0
 
 
 def named(code: Code, expr: Expr, count: Expr) -> Expr:
