@@ -19,7 +19,7 @@ $(STAMP): pyproject.toml constraints.txt
 demo: $(STAMP)  ## export a ResNet-18, compile it, run it, compare it with eager, print stages and times
 	$(BIN)/python examples/resnet18.py
 
-test: lint lit unit models wheel  ## every test of the project
+test: lint lit unit models gpu-programs wheel  ## every test of the project
 
 lint: $(STAMP)
 	$(BIN)/ruff check .
@@ -34,6 +34,12 @@ unit: $(STAMP)
 
 models: $(STAMP)  ## whole models against eager
 	$(BIN)/pytest -n $(WORKERS) --dist worksteal -q tests/models
+
+gpu-programs: $(STAMP)  ## every kind of GPU kernel, on the simulated GPU
+	$(BIN)/pytest -n $(WORKERS) --dist worksteal -q tests/gpu --device=sim
+
+test-gpu: $(STAMP)  ## the same, with whole models, streams and graphs, on the GPU of this machine
+	$(BIN)/pytest -q tests/gpu --device=cuda
 
 wheel: $(STAMP)  ## build a wheel, install it elsewhere, run lit against it from an empty directory
 	$(BIN)/python scripts/check_wheel.py

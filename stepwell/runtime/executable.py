@@ -150,7 +150,7 @@ class Executable:
 
     def explain(self) -> str:
         """Return which schedule each kernel got, and why."""
-        return explain(self.plan)
+        return explain(self.plan, self.kernels)
 
     @property
     def stages(self) -> tuple[Stage, ...]:

@@ -80,12 +80,9 @@ def choose_part(parts: Sequence[Part], device: str | None) -> tuple[Part, str]:
 
 def _best(parts: Sequence[Part], device: str) -> Part:
     """Return the part that fits the GPU of this machine best."""
-    from stepwell.runtime.driver.gpu import find_gpu
+    from stepwell.runtime.driver.gpu import find_gpu, ordinal_of
 
-    ordinal = device.partition(":")[2] or "0"
-    if not ordinal.isdigit():
-        raise InvalidOptionError(f"unknown device '{device}'", fix="use cuda, cuda:0, cuda:1, ...")
-    gpu = find_gpu(int(ordinal))
+    gpu = find_gpu(ordinal_of(device.partition(":")[2]))
     ranked = [(rank, number) for number, part in enumerate(parts) if (rank := _rank(part, gpu)) is not None]
     if not ranked:
         raise DeviceError(_unfit(parts, gpu), fix=f"compile for cuda:{gpu.arch}, or install a newer driver")
@@ -94,7 +91,7 @@ def _best(parts: Sequence[Part], device: str) -> Part:
 
 def _rank(part: Part, gpu: "Gpu") -> tuple[int, bool] | None:
     """Return how well a part fits, as its kernel that fits least; None where one has no code at all."""
-    from stepwell.runtime.driver.modules import architecture, choose_image
+    from stepwell.runtime.driver.modules import choose_image
 
     worst = 0
     for code in part.kernels.values():
@@ -103,7 +100,7 @@ def _rank(part: Part, gpu: "Gpu") -> tuple[int, bool] | None:
             return None
         worst = max(worst, found[0])
     # Code for one machine alone uses what others of its kind do not have.
-    return worst, not architecture(part.target.arch)[2]
+    return worst, not part.target.code.specific
 
 
 def _unfit(parts: Sequence[Part], gpu: "Gpu") -> str:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from stepwell.runtime.gpu_code import GpuCode
 from stepwell.runtime.plan import KernelInfo, Launch, Plan
 from stepwell.support.symbolic import Expr
 
@@ -139,12 +140,25 @@ def traffic(launch: Launch, info: KernelInfo) -> Expr:
     return total
 
 
-def explain(plan: Plan) -> str:
-    """Return, for each kernel, the ops it came from, the chosen schedule and the reasons."""
+def explain(plan: Plan, kernels: Mapping[str, bytes]) -> str:
+    """Return, for each kernel, the ops it came from, the chosen schedule, the reasons, and what ptxas made of it."""
     lines = []
     for name, info in plan.kernels.items():
         sources = [source for launch in plan.main.launches if launch.kernel == name for source in launch.source]
         lines.append(f"{name}: {', '.join(dict.fromkeys(sources)) or 'prepare'}")
         lines.append(f"  schedule: {info.schedule or 'not recorded'}")
         lines += [f"  {reason}" for reason in info.reasons]
+        if info.grids:
+            lines += [f"  {line}" for line in _resources(GpuCode.from_bytes(kernels[name]))]
     return "\n".join(lines)
+
+
+def _resources(code: GpuCode) -> list[str]:
+    """Return what the entries of a GPU kernel take, as ptxas reported it."""
+    lines = []
+    for arch, report in code.reports.items():
+        for name, entry in report.entries.items():
+            spills = f", {entry.spill_stores + entry.spill_loads} bytes of spills" if entry.spills else ""
+            lines.append(f"{name} on {arch}: {entry.registers} registers{spills}")
+        lines += [f"ptxas for {arch}: {warning}" for warning in report.warnings]
+    return lines

@@ -21,14 +21,14 @@ from stepwell.runtime.devices.cuda_program import CudaProgram, LoadedCode
 from stepwell.runtime.devices.device import Tensor
 from stepwell.runtime.devices.grid_program import GridBinder
 from stepwell.runtime.devices.staging import SCRATCH
-from stepwell.runtime.driver.gpu import Block, Gpu, find_gpu
+from stepwell.runtime.driver.gpu import Block, Gpu, find_gpu, ordinal_of
 from stepwell.runtime.driver.modules import Module, choose_image, images, version_text
 from stepwell.runtime.driver.queues import CudaQueue
 from stepwell.runtime.driver.tensors import DeviceTensors
 from stepwell.runtime.gpu_code import GpuCode
 from stepwell.runtime.plan import KernelInfo, Program
 from stepwell.runtime.tensors import TensorKind
-from stepwell.support.errors import ArtifactError, DeviceError, InvalidOptionError
+from stepwell.support.errors import ArtifactError, DeviceError
 from stepwell.support.target import Target
 
 
@@ -55,12 +55,10 @@ class CudaDevice:
         lacking = sorted(set(infos) - set(code))
         if lacking:
             raise ArtifactError(f"there is no code for kernels {', '.join(lacking)}")
-        if not (ordinal or "0").isdigit():
-            raise InvalidOptionError(f"unknown device 'cuda:{ordinal}'", fix="use cuda, cuda:0, cuda:1, ...")
         self._code = {name: GpuCode.from_bytes(code[name]) for name in infos}
         self._infos = infos
         self._target = target
-        self._ordinal = int(ordinal or 0)
+        self._ordinal = ordinal_of(ordinal)
         self._opened: _Opened | None = None
         self._lock = threading.Lock()
         self._blocks: dict[str, Block] = {}
@@ -109,7 +107,7 @@ class CudaDevice:
             block = Block(gpu, array.nbytes, f"buffer '{name}'")
             queue.upload(block.address, array)
             return block
-        key = (hashlib.blake2b(array.reshape(-1).view(np.uint8)).digest(), array.nbytes)
+        key = (hashlib.blake2b(array.reshape(-1).view(np.uint8).data).digest(), array.nbytes)
         shared = gpu.shared.get(key)
         if shared is None:
             shared = gpu.shared[key] = Block(gpu, array.nbytes, f"parameter '{name}'")

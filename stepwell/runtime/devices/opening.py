@@ -27,6 +27,29 @@ def choose_device(target: Target, device: str | None) -> str:
     return device
 
 
+def require_device(target: Target, device: str | None, *, cuda_graphs: bool = False) -> str:
+    """Check, before a program is compiled for it, that a device can be used; return its name: "cpu", "cuda" or "sim".
+
+    A GPU is looked for only where ``device`` names it: without, the code may be for another machine.
+
+    Raises:
+        InvalidOptionError: the device does not run code of this target, or has no CUDA graphs.
+        DeviceError: there is no such GPU.
+    """
+    name, _, detail = choose_device(target, device).partition(":")
+    if cuda_graphs and name != "cuda":
+        raise InvalidOptionError(f"device '{name}' has no CUDA graphs", fix="leave out cuda_graphs")
+    if name == "cuda" and device is not None:
+        from stepwell.runtime.driver.gpu import find_gpu, ordinal_of
+
+        find_gpu(ordinal_of(detail))
+    elif name == "sim":
+        from stepwell.runtime.devices.sim import simulation_mode
+
+        simulation_mode(detail)
+    return name
+
+
 def open_device(plan: Plan, kernels: Mapping[str, bytes], target: Target, device: str | None) -> Device:
     """Return a device with the code of a program.
 

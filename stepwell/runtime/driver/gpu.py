@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from stepwell.runtime.driver.library import Driver, open_driver
-from stepwell.support.errors import DeviceError
+from stepwell.support.errors import DeviceError, InvalidOptionError
 
 _MAJOR, _MINOR, _MULTIPROCESSORS = 75, 76, 16
 _RELEASE_THRESHOLD = 4
@@ -117,6 +117,13 @@ def _free(gpu: Gpu, address: int) -> None:
         driver.attempt("cuCtxSynchronize")
         driver.attempt("cuMemFreeAsync", address, gpu.stream)
         driver.attempt("cuCtxPopCurrent_v2", ctypes.byref(ctypes.c_size_t()))
+
+
+def ordinal_of(text: str) -> int:
+    """Return the number of a GPU, 0 for ""; raises InvalidOptionError."""
+    if not (text or "0").isdigit():
+        raise InvalidOptionError(f"unknown device 'cuda:{text}'", fix="use cuda, cuda:0, cuda:1, ...")
+    return int(text or 0)
 
 
 _gpus: dict[int, Gpu] = {}

@@ -10,6 +10,7 @@ from stepwell.runtime.driver.gpu import Gpu
 from stepwell.runtime.gpu_code import GpuCode
 from stepwell.runtime.grids import GridLaunch
 from stepwell.support.errors import DeviceError
+from stepwell.support.target import Target
 
 _MAX_DYNAMIC_SHARED, _NON_PORTABLE_CLUSTERS = 8, 14
 _ERROR_LOG, _ERROR_LOG_BYTES = 5, 6
@@ -78,31 +79,25 @@ def _cubin_driver(code: GpuCode, arch: str) -> int:
     return 1000 * int(major) if major.isdigit() else 0
 
 
-def architecture(arch: str) -> tuple[int, int, bool]:
-    """Return major, minor and whether it is one machine's own ("sm_90a")."""
-    number = arch.removeprefix("sm_").rstrip("af")
-    return int(number[:-1]), int(number[-1]), not arch[-1].isdigit()
-
-
 def rank(image: Image, capability: tuple[int, int]) -> int | None:
     """Return how well an image fits a GPU: 0 made for it, 1 for an older one of its kind, 2 by the driver's compiler.
 
     None where it does not run there at all.
     """
-    major, minor, own = architecture(image.arch)
-    if (major, minor) == capability:
+    made_for = Target("cuda", image.arch).code
+    if made_for.capability == capability:
         return 0 if image.kind == "cubin" else 2
-    if own or (major, minor) > capability:
+    if made_for.specific or made_for.capability > capability:
         return None
     if image.kind == "ptx":
         return 2
-    return 1 if major == capability[0] else None
+    return 1 if made_for.capability[0] == capability[0] else None
 
 
 def choose_image(kernels: GpuCode, capability: tuple[int, int], driver: int) -> tuple[int, Image] | None:
     """Return the best image of a kernel that this GPU and driver run, with its rank; None where there is none."""
     fitting = [
-        (found, not architecture(image.arch)[2], number, image)
+        (found, not Target("cuda", image.arch).code.specific, number, image)
         for number, image in enumerate(images(kernels))
         if image.driver <= driver and (found := rank(image, capability)) is not None
     ]
