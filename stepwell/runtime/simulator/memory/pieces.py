@@ -12,7 +12,6 @@ from stepwell.runtime.simulator.machine.async_work import AsyncWork
 from stepwell.runtime.simulator.machine.batch import Batch
 from stepwell.runtime.simulator.machine.lanes import Array, Lanes
 from stepwell.runtime.simulator.machine.observers import Access
-from stepwell.runtime.simulator.memory.global_memory import BASE
 from stepwell.runtime.simulator.memory.system import Store
 from stepwell.runtime.simulator.memory.windows import RANK_SHIFT, SHARED_START, WINDOW_SHIFT, WINDOWS
 from stepwell.runtime.simulator.ptx.module import Instruction
@@ -78,8 +77,8 @@ class Pieces:
             self._rows = addresses
             return
         self._check()
-        positions = addresses - BASE if space == "global" else addresses + owners * np.int64(memory.shared_stride)
-        self._rows = positions // size
+        positions = addresses if space == "global" else addresses + owners * np.int64(memory.shared_stride)
+        self._rows = positions >> (size.bit_length() - 1)
 
     def _check(self) -> None:
         addresses, size, memory = self.addresses, self.size, self.issuer.batch.memory

@@ -6,7 +6,6 @@ import numpy as np
 
 from stepwell.runtime.simulator.machine.lanes import Array, Lanes
 from stepwell.runtime.simulator.machine.observers import Access
-from stepwell.runtime.simulator.memory.global_memory import BASE
 from stepwell.runtime.simulator.memory.windows import (
     LOCAL_START,
     RANK_SHIFT,
@@ -83,18 +82,21 @@ class MemorySystem:
         order: tuple[str, str] = ("weak", ""),
     ) -> Array:
         """Return what lies at the addresses: ``count`` elements each; ``order`` is the access's ordering and scope."""
-        split = self._windows(lanes, space, addresses)
-        if split is not None:
-            return self._load_mixed(lanes, split, addresses, dtype, ins, count, order)
-        space, addresses = self._space(space, addresses)
+        if space == "generic":
+            split = self._windows(lanes, space, addresses)
+            if split is not None:
+                return self._load_mixed(lanes, split, addresses, dtype, ins, count, order)
+            space, addresses = self._space(space, addresses)
         size = dtype.itemsize * count
-        addresses = self._substituted(lanes, addresses)
+        if lanes.mask is not None:
+            addresses = self._substituted(lanes, addresses)
         self._observe("load", lanes, space, addresses, size, ins, order)
         store, positions = self.locate(lanes, space, addresses, size)
-        index = positions // size if size > 1 else positions
+        index = positions >> (size.bit_length() - 1)
         if store.written is not None:
             self._check_written(lanes, store, index, addresses, dtype, count)
-        values: Array = store.view(dtype, count).take(index, axis=0)
+        # Every index was checked; numpy's own check of them would cost as much as the copy.
+        values: Array = store.view(dtype, count).take(index, axis=0, mode="clip")
         return values
 
     def store(
@@ -159,7 +161,7 @@ class MemorySystem:
         """Check a read-modify-write of each address [n] in a space; return an array, and the places in it to change."""
         self._observe(kind, lanes, space, addresses, dtype.itemsize, ins, order)
         store, positions = self.locate(lanes, space, addresses, dtype.itemsize)
-        index = positions // dtype.itemsize
+        index = positions >> (dtype.itemsize.bit_length() - 1)
         if store.written is not None:
             self._check_written(lanes, store, index, addresses, dtype, 1)
         return store.view(dtype, 1), index
@@ -177,7 +179,7 @@ class MemorySystem:
         size = values.dtype.itemsize * count
         self._observe("store", lanes, space, addresses, size, ins, order)
         store, positions = self.locate(lanes, space, addresses, size)
-        index = positions // size if size > 1 else positions
+        index = positions >> (size.bit_length() - 1)
         # Where several threads write one place, each value needs an index of its own: the last thread's stays.
         shape = np.broadcast_shapes(index.shape, values.shape[: index.ndim])
         if index.shape != shape:
@@ -197,7 +199,7 @@ class MemorySystem:
             raise self._fault(lanes, addresses & (size - 1) != 0, addresses, size, "is not a multiple of the size")
         if space in ("global", "const"):
             self._check_global(lanes, addresses, size)
-            return self.stores["global"], addresses - BASE
+            return self.stores["global"], addresses
         low, high = int(addresses.min()), int(addresses.max()) + size
         if space == "shared":
             return self.stores["shared"], self._shared(lanes, addresses, size, low, high)
@@ -271,7 +273,7 @@ class MemorySystem:
     ) -> None:
         assert store.written is not None
         size = dtype.itemsize * count
-        known = store.written.view(_BYTE, size).take(index, axis=0)
+        known = store.written.view(_BYTE, size).take(index, axis=0, mode="clip")
         missing: Array = known == 0 if size == 1 else (known == 0).any(axis=-1)
         if missing.any():
             raise self._fault(lanes, missing, addresses, size, "holds bytes that nothing has written")

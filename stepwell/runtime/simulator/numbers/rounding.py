@@ -15,7 +15,7 @@ import numpy as np
 
 from stepwell.runtime.simulator.machine.lanes import Array
 
-_SMALLEST_NORMAL = 2.0**-126
+_SMALLEST_NORMAL = np.float32(2.0**-126)
 _HALF_BITS, _HALF = np.uint64(0x1FFFFFFF), np.uint64(0x10000000)
 _SPLITTER = float(2**27 + 1)
 
@@ -123,16 +123,18 @@ def fma_single(a: Array, b: Array, c: Array) -> Array:
     it lies half-way between two float32 numbers, or below the normal ones. There, and only there, the slow way is
     taken.
     """
-    value = np.multiply(a, b, dtype=np.float64)
-    value = value + c
+    value = a.astype(np.float64) * b.astype(np.float64) + c.astype(np.float64)
     result: Array = value.astype(np.float32)
-    doubtful = (value.view(np.uint64) & _HALF_BITS) == _HALF
-    size = np.abs(value)
-    if size.min() < _SMALLEST_NORMAL:
-        doubtful |= (size < _SMALLEST_NORMAL) & (size != 0)
+    bits = value.view(np.uint64)
+    np.bitwise_and(bits, _HALF_BITS, out=bits)
+    doubtful = bits == _HALF
+    # Also where the smallest is a NaN, which hides what lies below it.
+    if not np.abs(result).min() > _SMALLEST_NORMAL:
+        value = a.astype(np.float64) * b.astype(np.float64) + c.astype(np.float64)
+        doubtful |= (np.abs(value) < _SMALLEST_NORMAL) & (value != 0)
     if doubtful.any():
         where = np.nonzero(doubtful)
-        parts = [np.broadcast_to(one, value.shape)[where] for one in (a, b, c)]
+        parts = [np.broadcast_to(one, result.shape)[where] for one in (a, b, c)]
         result[where] = fma_odd(*parts).astype(np.float32)
     return result
 
@@ -228,5 +230,5 @@ def double_error(operation: str, result: Array, *operands: Array) -> Array:
         error = exact(*map(Fraction, (r, *values)))
         return float((error > 0) - (error < 0))
 
-    signs: Array = np.frompyfunc(sign, 1 + len(operands), 1)(result, *operands).astype(np.float64)
+    signs: Array = np.asarray(np.frompyfunc(sign, 1 + len(operands), 1)(result, *operands)).astype(np.float64)
     return signs
