@@ -218,6 +218,7 @@ class RowWriter:
             team,
             written_out=layout.written_out(phase),
             in_turn=phase.reduces and phase.parts[0].joins is None,
+            fills=layout.wide.fills(phase.extents[-1]),
         )
         if layout.splits == 1:
             return whole

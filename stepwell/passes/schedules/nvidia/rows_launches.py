@@ -23,6 +23,9 @@ from stepwell.support.symbolic import Expr
 # Threads of a row, and rows of a block, where a last launch only joins what others left.
 _JOINING = Arrangement(1, WARP, 4)
 
+# Threads that a multiprocessor has to hold, with 64 registers each: left alone, ptxas spills some to hold more.
+_THREADS_HELD = 1024
+
 Body = Callable[[RowLayout, Sequence[Keep], Block], None]
 
 
@@ -31,6 +34,8 @@ def write_rows(
 ) -> None:
     """Write the launches; ``keeps`` are kept in shared memory, ``scalar_keeps`` where pointers are not aligned."""
     if work.rows == ZERO:
+        # Nothing to do, but a kernel has a launch.
+        Grid(ZERO, WARP).write(elements.code, lambda block: None)
         return
     if layout.splits > 1:
         _write_split(elements, work, layout)
@@ -54,8 +59,9 @@ def _launch(
     code, threads = elements.code, layout.threads
     blocks = ceil_div(work.rows, threads.rows) * layout.splits
     scalar = partial(body, layout.scalar(), scalar_keeps)
+    launch = Grid(blocks, threads.threads, min_blocks=max(_THREADS_HELD // threads.threads, 1))
     if layout.wide.lanes == 1:
-        Grid(blocks, threads.threads).write(code, scalar)
+        launch.write(code, scalar)
         return
 
     def aligned(block: Block) -> None:
@@ -65,8 +71,8 @@ def _launch(
             test = less(code, layout.wide.rest, ONE)
             either(code, test, partial(body, layout, keeps, block), partial(scalar, block))
 
-    Grid(blocks, threads.threads, when="aligned").write(code, aligned)
-    Grid(blocks, threads.threads, when="unaligned").write(code, scalar)
+    replace(launch, when="aligned").write(code, aligned)
+    replace(launch, when="unaligned").write(code, scalar)
 
 
 # Rows that several blocks share

@@ -18,7 +18,10 @@ from stepwell.support.symbolic import Expr
 from stepwell.support.target import Target
 
 REGISTER_VALUES = 32
-"""Elements of a row that a thread holds in registers: with what computing takes, under 128 registers."""
+"""Elements of a row that a thread holds in registers: with what computing takes, under 128 registers.
+
+Half of it in blocks of 1024 threads, which have 64 registers each.
+"""
 
 # Threads per multiprocessor that hide the latency of memory where each has several loads under way.
 _BUSY_THREADS = 1024
@@ -60,7 +63,8 @@ class RowLayout:
         if self.splits > 1 or not all(extent.is_constant for extent in phase.extents):
             return False
         lanes = self.wide.lanes if phase.extents else 1
-        return granules(granules(phase.points, lanes), self.threads.team) * lanes <= REGISTER_VALUES
+        values = granules(granules(phase.points, lanes), self.threads.team) * lanes
+        return values <= (REGISTER_VALUES if self.threads.threads <= _TEAM_LIMIT else REGISTER_VALUES // 2)
 
     def scalar(self) -> "RowLayout":
         """Return the layout without vectors."""
@@ -98,15 +102,22 @@ def _vectors(kernel: Kernel, work: RowWork) -> Wide:
         nest = part.nest
         if not nest.variables:
             continue
-        ops = reachable([nest.value])
-        if any(nest.uses.stride(position, nest.variables[-1]) == 1 for _, position in nest.uses.accesses):
-            wide = widest(kernel, nest, ops)
-        else:
-            wide = Wide(1, reason="no buffer is contiguous along a row")
+        wide = _vectors_of(kernel, nest)
         multiples = tuple(dict.fromkeys((*(found.multiples if found else ()), *wide.multiples)))
         narrowest = wide if found is None or wide.lanes < found.lanes else found
         found = Wide(narrowest.lanes, multiples if narrowest.lanes > 1 else (), narrowest.reason)
     return found or Wide(1, reason="rows have one element")
+
+
+def _vectors_of(kernel: Kernel, nest: Nest) -> Wide:
+    if not any(nest.uses.stride(position, nest.variables[-1]) == 1 for _, position in nest.uses.accesses):
+        return Wide(1, reason="no buffer is contiguous along a row")
+    wide, innermost = widest(kernel, nest, reachable([nest.value])), nest.extents[-1]
+    if len(nest.variables) == 1 or wide.fills(innermost):
+        return wide
+    if innermost.is_constant:
+        return Wide(1, reason=f"{innermost} elements are no whole vectors of {wide.lanes}")
+    return replace(wide, multiples=(*wide.multiples, innermost))
 
 
 def _team_within(target: Target, work: RowWork, lanes: int) -> Arrangement:

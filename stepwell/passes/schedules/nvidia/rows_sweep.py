@@ -9,8 +9,9 @@ from stepwell.passes.schedules.indexing import LANE, ZERO, product
 from stepwell.passes.schedules.loops import delinearise, less
 from stepwell.support.symbolic import Expr
 
-# Vectors per iteration of a loop: as many loads are under way at once.
+# Vectors per iteration of a loop, as far as their elements fit registers: as many loads are under way at once.
 _UNROLL = 4
+_UNROLLED_ELEMENTS = 16
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,7 @@ class Sweep:
         team: number of threads.
         written_out: write every slot; the number of vectors is known then.
         in_turn: every slot goes on from the one before; else there are several independent chains.
+        fills: whether the vectors hold all elements; where not, there is one loop.
         low, high: which of the row's vectors to pass; None for all.
         split: number of the block among those that share the row; the first does what fills no vector.
     """
@@ -53,6 +55,7 @@ class Sweep:
     team: int
     written_out: bool
     in_turn: bool = False
+    fills: bool = True
     low: Expr | None = None
     high: Expr | None = None
     split: Expr = ZERO
@@ -77,9 +80,9 @@ class Sweep:
 
     def write_rest(self, code: Code, step: Step, values: list[Any]) -> list[Any]:
         """Write the elements that fill no vector, one by one, with ``values`` carried."""
-        rest = self.extents[-1] % self.lanes if self.extents else ZERO
-        if self.lanes == 1 or rest == ZERO:
+        if self.lanes == 1 or self.fills:
             return values
+        rest = self.extents[-1] % self.lanes
         whole = self.extents[-1] - rest
 
         def body(number: Expr, inner: list[Any]) -> Sequence[Any]:
@@ -88,10 +91,13 @@ class Sweep:
         first = whole + self.member + self.split * self.lanes
         return code.loop(first, self.extents[-1], body, values, step=self.team)
 
+    def _chains(self) -> int:
+        # The lanes of a vector are chains already.
+        return 1 if self.in_turn else max(_UNROLL // self.lanes, 1)
+
     def _slots(self, code: Code, step: Step, start: Callable[[], list[Any]]) -> list[list[Any]]:
         count = self.vectors.constant
-        most = 1 if self.in_turn else min(_UNROLL // self.lanes, count // self.team)
-        chains = [start() for _ in range(max(most, 1))]
+        chains = [start() for _ in range(min(self._chains(), max(count // self.team, 1)))]
         for place in range(-(-count // self.team)):
             number = self.member + place * self.team
             exists = None
@@ -106,14 +112,15 @@ class Sweep:
     def _loops(self, code: Code, step: Step, start: Callable[[], list[Any]]) -> list[list[Any]]:
         low = ZERO if self.low is None else self.low
         high = self.vectors if self.high is None else self.high
-        chains = [start() for _ in range(1 if self.in_turn else _UNROLL)]
+        chains = [start() for _ in range(self._chains())]
         width = len(chains[0])
-        stride = _UNROLL * self.team
+        unroll = max(min(_UNROLL, _UNROLLED_ELEMENTS // self.lanes), 1)
+        stride = unroll * self.team
         middle = low + (high - low) // stride * stride
 
         def several(base: Expr, flat: list[Any]) -> Sequence[Any]:
             values = cut(flat, [width] * len(chains))
-            for place in range(_UNROLL):
+            for place in range(unroll):
                 chain = place % len(chains)
                 values[chain] = step(self._slot(code, base + self.member + place * self.team), values[chain])
             return [value for chain in values for value in chain]

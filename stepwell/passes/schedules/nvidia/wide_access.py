@@ -29,6 +29,10 @@ class Wide:
     multiples: tuple[Expr, ...] = ()
     reason: str = ""
 
+    def fills(self, extent: Expr) -> bool:
+        """Tell whether ``extent`` elements are a whole number of vectors, where the vectors are used."""
+        return extent % self.lanes == ZERO or extent in self.multiples
+
     @property
     def rest(self) -> Expr:
         """0 where the vectors may be used, else positive."""
