@@ -17,6 +17,7 @@ from stepwell.runtime.simulator.instructions.products import (
     shape_of,
     stacked,
 )
+from stepwell.runtime.simulator.instructions.warpgroups import GROUP_WARPS, Warps
 from stepwell.runtime.simulator.machine.async_groups import AsyncGroups
 from stepwell.runtime.simulator.machine.batch import Batch
 from stepwell.runtime.simulator.machine.binding import Binder, Source
@@ -29,9 +30,7 @@ from stepwell.runtime.simulator.matrices.products import multiply_add
 from stepwell.runtime.simulator.matrices.shapes import ACCUMULATORS, MatrixShape, wgmma_problem
 from stepwell.runtime.simulator.memory.pieces import Issuer, Pieces
 from stepwell.runtime.simulator.ptx.module import Instruction, Operand, Register, Vector
-from stepwell.support.errors import SimulationError
 
-GROUP_WARPS = 4
 _CELL = 16
 
 
@@ -101,19 +100,17 @@ def _mma_async(ins: Instruction, bind: Binder) -> Step:
     slots = {"registers": _slots(bind.elements(0)), "inputs": _slots(bind.elements(1)) if from_registers else ()}
 
     def step(lanes: Lanes) -> None:
-        issuer, owners, warps = _warps(lanes, ins)
-        groups = owners * lanes.batch.padded_threads + warps // GROUP_WARPS
-        bits = _uniform(lanes, right, issuer, "descriptor of B")
-        _check_groups(issuer, groups, bits)
+        warps = Warps.of(lanes, ins)
+        issuer, owners = warps.issuer, warps.blocks
+        b_bits = warps.uniform(lanes, right, "descriptor of B")
+        a_bits = b_bits if from_registers else warps.uniform(lanes, left[0], "descriptor of A")
+        accumulate = warps.uniform(lanes, scale, "scale-d")
+        warps.agree(np.stack([a_bits, b_bits, accumulate.astype(np.uint64)]))
         # The warps of a warpgroup that are here together share the matrix B.
-        _, first, which = np.unique(groups, return_index=True, return_inverse=True)
-        b = _shared_matrices(issuer, owners[first], bits[first], operation, 1)
-        a = None
-        if not from_registers:
-            bits = _uniform(lanes, left[0], issuer, "descriptor of A")
-            _check_groups(issuer, groups, bits)
-            a = _shared_matrices(issuer, owners, bits, operation, 0, warps % GROUP_WARPS)
-        accumulate = _uniform(lanes, scale, issuer, "scale-d")
+        _, first, which = np.unique(warps.groups, return_index=True, return_inverse=True)
+        b = _shared_matrices(issuer, owners[first], b_bits[first], operation, 1)
+        quarters = warps.numbers % GROUP_WARPS
+        a = None if from_registers else _shared_matrices(issuer, owners, a_bits, operation, 0, quarters)
         product = _Product(operation, lanes, a, b, which.reshape(-1), left, read, write, accumulate)
         work = issuer.work(product.perform, "wgmma", **slots)
         for matrices in filter(None, (a, b)):
@@ -170,33 +167,6 @@ def _slots(operands: tuple[Operand, ...]) -> tuple[int, ...]:
     return tuple(operand.slot for operand in operands if isinstance(operand, Register))
 
 
-def _warps(lanes: Lanes, ins: Instruction) -> tuple[Issuer, Array, Array]:
-    """Return the lanes as issuer, and the block and the number in its block of each of their warps."""
-    issuer = Issuer.of(lanes, ins)
-    if lanes.count % WARP:
-        raise issuer.located(SimulationError("not all threads of a warp execute an .aligned instruction"))
-    return issuer, lanes.blocks[::WARP], lanes.thread_numbers[::WARP] // WARP
-
-
-def _uniform(lanes: Lanes, source: Source, issuer: Issuer, what: str) -> Array:
-    """Return an operand's value of each warp, which must be the same for all of its lanes."""
-    values = lanes.gather_warps(source(lanes))
-    different = (values != values[:, :1]).any(axis=1)
-    if different.any():
-        error = SimulationError(f"the lanes of a warp differ in the {what}")
-        raise issuer.located(error, int(np.flatnonzero(different)[0]) * WARP)
-    return values[:, 0]
-
-
-def _check_groups(issuer: Issuer, groups: Array, bits: Array) -> None:
-    """Refuse different descriptors within a warpgroup, as far as its warps are here together."""
-    _, first, which = np.unique(groups, return_index=True, return_inverse=True)
-    different = bits != bits[first][which.reshape(-1)]
-    if different.any():
-        error = SimulationError("the warps of a warpgroup differ in a matrix descriptor")
-        raise issuer.located(error, int(np.flatnonzero(different)[0]) * WARP)
-
-
 @dataclass(frozen=True)
 class _Product:
     """D = A B + D of some warps; ``which`` is the number of each warp's matrix B."""
@@ -249,7 +219,7 @@ def _commit(ins: Instruction, bind: Binder) -> Step:
     bind.only("commit_group", "sync", "aligned")
 
     def step(lanes: Lanes) -> None:
-        _warps(lanes, ins)
+        Warps.of(lanes, ins)
         _groups(lanes.batch).commit(lanes.warps)
 
     return step
@@ -261,7 +231,7 @@ def _wait(ins: Instruction, bind: Binder) -> Step:
     allowed = bind.immediate(0)
 
     def step(lanes: Lanes) -> None:
-        _warps(lanes, ins)
+        Warps.of(lanes, ins)
         works = _groups(lanes.batch).wait(lanes.warps, allowed)
         lanes.batch.tell("async.wait", lanes, ins, works=works, read=False)
 

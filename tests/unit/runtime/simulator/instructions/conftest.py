@@ -46,8 +46,8 @@ def ptx(body: str, arrays: int, maps: int) -> str:
     return _MODULE.format(parameters=", ".join(parameters), loads="\n".join(loads), body=body)
 
 
-@pytest.fixture
-def execute() -> Execute:
+@pytest.fixture(params=["fast", "strict"])
+def execute(request: pytest.FixtureRequest) -> Execute:
     """Return a function that runs a body on arrays, of which the last is what it writes, and returns that one."""
 
     def run(
@@ -58,9 +58,8 @@ def execute() -> Execute:
         cluster: int = 1,
         shared: int = 16384,
         maps: Sequence[tuple[int, dict[str, Any]]] = (),
-        mode: str = "fast",
     ) -> np.ndarray:
-        simulator = Simulator("sm_90a", mode=mode)
+        simulator = Simulator("sm_90a", mode=request.param)
         addresses = [simulator.allocate(max(array.nbytes, 1)) for array in arrays]
         for address, array in zip(addresses, arrays, strict=True):
             simulator.write(address, np.ascontiguousarray(array))

@@ -16,8 +16,8 @@ _STORE = """
 """
 
 
-def _run(execute: Execute, body: str, *, blocks: int = 4, cluster: int = 2, mode: str = "fast") -> np.ndarray:
-    return execute(body + _STORE, np.zeros((blocks, 32), np.uint32), blocks=blocks, cluster=cluster, mode=mode)
+def _run(execute: Execute, body: str, *, blocks: int = 4, cluster: int = 2) -> np.ndarray:
+    return execute(body + _STORE, np.zeros((blocks, 32), np.uint32), blocks=blocks, cluster=cluster)
 
 
 def test_the_neighbours_memory(execute: Execute) -> None:
@@ -80,8 +80,7 @@ def test_bulk_copies_to_the_neighbour(execute: Execute) -> None:
       {_SYNC}
     """
     expected = [[(block % 2 ^ 1) * 256 + lane for lane in range(32)] for block in range(4)]
-    for mode in ("fast", "strict"):
-        assert _run(execute, body, mode=mode).tolist() == expected
+    assert _run(execute, body).tolist() == expected
 
 
 def test_exited_threads_count_as_arrived(execute: Execute) -> None:
@@ -97,7 +96,7 @@ def test_exited_threads_count_as_arrived(execute: Execute) -> None:
         ("barrier.cluster.wait;", BarrierError, "at which it has not arrived"),
         ("mapa.shared::cluster.u32 %r2, %r1, 2;", MemoryAccessError, "a rank beyond the 2 blocks"),
         ("getctarank.u64 %r2, %d0;", MemoryAccessError, "not one of shared memory"),
-        ("add.u32 %r2, %r1, 33554432; st.shared::cluster.u32 [%r2], %r0;", MemoryAccessError, "cluster of 2"),
+        ("add.u32 %r2, %r1, 33554432; @%p0 st.shared::cluster.u32 [%r2], %r0;", MemoryAccessError, "cluster of 2"),
         (
             "@%p0 mbarrier.init.shared.b64 [%r1], 1; barrier.cluster.arrive; barrier.cluster.wait;"
             "mov.u32 %r4, %cluster_ctarank; xor.b32 %r4, %r4, 1; mapa.shared::cluster.u32 %r2, %r1, %r4;"

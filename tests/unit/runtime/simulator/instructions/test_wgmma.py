@@ -122,7 +122,6 @@ def _run(
     scale: str = "%p2",
     repeat: int = 1,
     start: float = 3.0,
-    mode: str = "fast",
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return (D, A, B) of a product that begins with D full of ``start``."""
     result, left, right = kinds
@@ -156,7 +155,7 @@ def _run(
         stores="".join(f"st.global.b32 [%d3+{4 * number}], {name};" for number, name in enumerate(names)),
     )
     out = np.zeros((128, count * (2 if half else 1)), initial)
-    got = execute(body, np.concatenate(images), _registers(a, left), out, threads=128, shared=70000, mode=mode)
+    got = execute(body, np.concatenate(images), _registers(a, left), out, threads=128, shared=70000)
     return _matrix(got), a, b
 
 
@@ -225,9 +224,8 @@ def test_without_the_accumulator(execute: Execute, scale: str) -> None:
     assert np.array_equal(d, a @ b.T)
 
 
-@pytest.mark.parametrize("mode", ["fast", "strict"])
-def test_products_in_a_row(execute: Execute, mode: str) -> None:
-    d, a, b = _run(execute, 16, _BF16, (_K128, _K128), repeat=3, mode=mode)
+def test_products_in_a_row(execute: Execute) -> None:
+    d, a, b = _run(execute, 16, _BF16, (_K128, _K128), repeat=3)
     assert np.array_equal(d, 3 * (a @ b.T) + 3)
 
 
@@ -249,11 +247,18 @@ def test_refusals(execute: Execute, change: dict[str, object], message: str) -> 
         _run(execute, **arguments)  # type: ignore[arg-type]
 
 
-def test_descriptors_must_agree(execute: Execute) -> None:
+def test_warps_must_agree(execute: Execute) -> None:
     body = """
-      cvt.u64.u32 %d10, %r0; and.b64 %d10, %d10, {mask};
+      shl.b32 %r2, %r0, 4; add.u32 %r3, %r1, %r2; st.shared.v4.u32 [%r3], {{%r0, %r0, %r0, %r0}};
+      fence.proxy.async; bar.sync 0;
+      cvt.u64.u32 %d10, %r0; and.b64 %d10, %d10, {mask}; shr.u32 %r1, %r1, 4;
+      cvt.u64.u32 %d11, %r1; or.b64 %d10, %d10, %d11;
+      wgmma.fence.sync.aligned;
       wgmma.mma_async.sync.aligned.m64n8k16.f32.f16.f16 {{%f0, %f1, %f2, %f3}}, %d10, %d10, 0, 1, 1, 0, 0;
+      wgmma.commit_group.sync.aligned;
+      wgmma.wait_group.sync.aligned 0;
     """
+    execute(body.format(mask=0), np.zeros(1, np.uint32), threads=128)
     for mask, message in ((1, "the lanes of a warp differ in the descriptor"), (32, "the warps of a warpgroup differ")):
         with pytest.raises(SimulationError, match=message):
             execute(body.format(mask=mask), np.zeros(1, np.uint32), threads=128)
