@@ -42,6 +42,7 @@ def test_element_strides() -> None:
     """ceil(box / stride) elements per dimension, but every one of the innermost."""
     tensor_map = TensorMapValue(0, "float32", (64, 64), (256,), (8, 5), element_strides=(3, 2))
     assert tensor_map.extents == (8, 3)
+    assert tensor_map.copy_bytes == 8 * 3 * 4
     addresses, inside = tensor_map.pieces((4, -2), 4)
     assert (addresses // 256).tolist()[0][0] == -2
     assert (addresses[:, 0] - 16).tolist() == [-512, 0, 512]

@@ -126,5 +126,6 @@ def test_what_needs_nothing_from_one_launch(execute: Execute) -> None:
       mov.u32 %r9, 1;
     """
     assert _run(execute, body).tolist() == [[1] * 32] * 4
-    with pytest.raises(SimulationError, match="not a multiple of 8 from 24 to 256"):
-        _run(execute, "setmaxnreg.inc.sync.aligned.u32 20;")
+    for count in (16, 28, 264):
+        with pytest.raises(SimulationError, match="not a multiple of 8 from 24 to 256"):
+            _run(execute, f"setmaxnreg.inc.sync.aligned.u32 {count};")

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from stepwell.runtime.simulator.memory.reductions import reduction
 from stepwell.support.errors import (
     BarrierError,
     DeadlockError,
@@ -53,6 +54,23 @@ def test_bulk_copies_there_and_back(execute: Execute) -> None:
     assert np.array_equal(execute(body, source, np.zeros_like(source)), source)
 
 
+def test_reductions_of_bfloat16_round_to_even() -> None:
+    """Against ml_dtypes, which the simulator may not import."""
+    ml_dtypes = pytest.importorskip("ml_dtypes")
+    print("seed", 5)
+    old, new = np.random.default_rng(5).normal(0, 100, (2, 4096)).astype(ml_dtypes.bfloat16)
+    reduce = reduction("add", "bfloat16")
+    assert reduce is not None
+    expected = (old.astype(np.float32) + new.astype(np.float32)).astype(ml_dtypes.bfloat16)
+    assert np.array_equal(reduce(new.view(np.uint8), old.view(np.uint8)), expected.view(np.uint8))
+
+
+def test_operations_that_bulk_reductions_lack() -> None:
+    assert reduction("min", "float32") is None
+    assert reduction("inc", "int32") is None
+    assert reduction("and", "float16") is None
+
+
 @pytest.mark.parametrize(
     ("operation", "dtype", "combine"),
     [
@@ -62,6 +80,8 @@ def test_bulk_copies_there_and_back(execute: Execute) -> None:
         ("max.u32", np.uint32, np.maximum),
         ("and.b32", np.uint32, np.bitwise_and),
         ("xor.b64", np.uint64, np.bitwise_xor),
+        ("inc.u32", np.uint32, lambda old, limit: np.where(old >= limit, 0, old + 1)),
+        ("dec.u32", np.uint32, lambda old, limit: np.where((old == 0) | (old > limit), limit, old - 1)),
     ],
 )
 def test_bulk_reductions(execute: Execute, operation: str, dtype: type, combine: Callable[..., np.ndarray]) -> None:
