@@ -1,6 +1,5 @@
 """What kernels move and issue, counted by the simulated GPU, stays within recorded bounds."""
 
-import numpy as np
 import pytest
 
 from stepwell.backends.nvidia.in_process import simulate
