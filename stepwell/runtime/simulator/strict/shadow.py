@@ -50,9 +50,19 @@ class Shadow:
         bits = int(np.bitwise_or.reduce(addresses - self.base)) | size | self.granule
         granule = bits & -bits
         if granule < self.granule:
-            for name in ("writer", "event", "place", "head", "flags"):
-                setattr(self, name, np.repeat(getattr(self, name), self.granule // granule))
-            self.granule = granule
+            self._refine(granule)
+
+    def _refine(self, granule: int) -> None:
+        factor = self.granule // granule
+        # Only what was touched moves: the rest of a large region takes no memory.
+        used = np.flatnonzero((self.writer != 0) | (self.head != 0))
+        spread = (used[:, None] * factor + np.arange(factor)).ravel()
+        for name in ("writer", "event", "place", "head", "flags"):
+            old = getattr(self, name)
+            new = np.zeros(len(old) * factor, old.dtype)
+            new[spread] = np.repeat(old[used], factor)
+            setattr(self, name, new)
+        self.granule = granule
 
     def granules(self, addresses: Addresses, size: int) -> Array:
         """Return the granules of accesses of ``size`` bytes, shaped (accesses, granules of one)."""

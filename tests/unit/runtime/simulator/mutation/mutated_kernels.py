@@ -4,13 +4,19 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
+from unittest.mock import patch
 
+import ml_dtypes
 import numpy as np
 from known_equivalents import EQUIVALENTS
 from mutant_verdicts import Family
 
 from stepwell.backends.nvidia.in_process import Compiled, compile_text, simulate
+from stepwell.passes.schedules.nvidia.gemm import rule
+from stepwell.passes.schedules.nvidia.gemm.model import Estimate
+from stepwell.passes.schedules.nvidia.hopper.parameters import HopperTile
 
+BFLOAT16 = np.dtype(ml_dtypes.bfloat16)
 FOLDER = Path(__file__).with_name("kernels")
 Arrays = list[np.ndarray]
 
@@ -24,19 +30,27 @@ class Case:
         reference: makes the result of the inputs, in double precision.
         tolerance: as in ``Family``.
         target: what it is compiled for.
+        tile: the tile of the Hopper template that is to be built.
         prepare: changes the inputs.
     """
 
-    inputs: tuple[tuple[tuple[int, ...], str], ...]
+    inputs: tuple[tuple[tuple[int, ...], np.dtype | str], ...]
     reference: Callable[..., np.ndarray]
     tolerance: float = 0.0
     target: str = "cuda:sm_90a"
+    tile: HopperTile | None = None
     prepare: Callable[[Arrays], None] = lambda inputs: None
 
 
 def _softmax(x: np.ndarray) -> np.ndarray:
     shifted = np.exp(x - x.max(axis=-1, keepdims=True))
     return shifted / shifted.sum(axis=-1, keepdims=True)
+
+
+def _attention(q: np.ndarray, k: np.ndarray, v: np.ndarray) -> np.ndarray:
+    scores = q @ k.swapaxes(-1, -2) / np.sqrt(q.shape[-1])
+    scores[..., ~np.tri(scores.shape[-1], dtype=bool)] = -np.inf
+    return _softmax(scores) @ v
 
 
 def _with_peaks(inputs: Arrays) -> None:
@@ -52,7 +66,11 @@ CASES = {
     "whole_sum": Case((((40007,), "f4"),), np.sum, 1e-5),
     "softmax": Case((((3, 700), "f4"),), _softmax, 1e-5, prepare=_with_peaks),
     "gemm_f32": Case((((24, 40), "f4"), ((40, 28), "f4")), np.matmul, 1e-6),
-    "gemm_f16": Case((((64, 224), "f2"), ((224, 64), "f2")), np.matmul, 1e-3, "cuda:sm_80"),
+    "gemm_f16": Case((((32, 248), "f2"), ((248, 32), "f2")), np.matmul, 1e-3, "cuda:sm_80"),
+    "gemm_hopper": Case(
+        (((64, 200), BFLOAT16), ((72, 200), BFLOAT16)), lambda x, y: x @ y.T, 1e-2, tile=HopperTile(1, 64, 2)
+    ),
+    "attention": Case((((1, 1, 100, 16), "f2"),) * 3, _attention, 3e-3),
 }
 """By the family's name, which is the name of the kernel's file."""
 
@@ -62,7 +80,11 @@ def compiled(name: str) -> Compiled:
     """Return a family's kernel, as PTX."""
     case = CASES[name]
     text = (FOLDER / f"{name}.mlir").read_text()
-    return compile_text(text, target=case.target)
+    if case.tile is None:
+        return compile_text(text, target=case.target)
+    chosen = [(case.tile, Estimate(0.0, 1.0, "arithmetic"))]
+    with patch.object(rule, "hopper_tiles", lambda problem, target: chosen):
+        return compile_text(text, target=case.target)
 
 
 @cache

@@ -9,7 +9,7 @@ from mutated_kernels import families
 from ptx_edits import OPERATORS, mutants, statements
 
 SAMPLE = 3
-QUICK = ("pointwise", "transpose", "row_sums", "column_sums", "softmax", "gemm_f16")
+QUICK = ("pointwise", "transpose", "row_sums", "softmax", "gemm_f16", "attention")
 
 
 @pytest.mark.parametrize("name", QUICK)
