@@ -38,6 +38,8 @@ class Session:
         self.constants = Constants(plan.signature, self.arguments.numbers, tensors, copy=copy)
         self.outputs = Outputs(plan.signature, self.arguments.numbers, device)
         self._main: LoadedProgram | None = None
+        # Holds the prepared tensors.
+        self._prepared: LoadedProgram | None = None
         self._main_lock = threading.Lock()
         self._bound: dict[tuple[Any, ...], BoundProgram] = {}
         # Two calls that both change the same buffers would mix their values.
@@ -120,6 +122,6 @@ class Session:
         program = self._plan.prepare
         if program is None:
             return []
-        loaded = self.device.load(program, Bases((), constants, ()))
+        self._prepared = self.device.load(program, Bases((), constants, ()))
         sizes = check_shapes(program, self._signature.arguments, (), self.constants.shapes())
-        return loaded.prepare(loaded.bind(sizes))
+        return self._prepared.prepare(self._prepared.bind(sizes))

@@ -42,7 +42,7 @@ class LoadedProgram(Protocol):
         """Return the program for these sizes."""
 
     def prepare(self, bound: Any) -> list[int]:
-        """Run a program that takes nothing; return the addresses of its results, which live as long as the device."""
+        """Run a program that takes nothing; return the addresses of its results, which live as long as this object."""
 
     def call(self, bound: Any, arguments: Sequence[Tensor], results: Sequence[Tensor], mode: CallMode) -> None:
         """Run the program on tensors; those that the host sees are ready when it returns.

@@ -229,6 +229,11 @@ def test_buffers_and_prepare(kit: Any, build: Build, rng: np.random.Generator) -
         np.testing.assert_array_equal(got["y"].numpy(), x + (w + w))
         assert got["count"].tolist() == [call] * 4
     assert count.tolist() == [0.0] * 4
+    # What was prepared stays, whatever else takes memory.
+    noise = [np.full(size, 0xFF, np.uint8) for size in range(256) for _ in range(9)]
+    np.testing.assert_array_equal(exe(torch.from_numpy(x))["y"].numpy(), x + (w + w))
+    del noise
+    exe.load_state_dict({"count": np.full(4, 3, np.float32)})
     state = exe.state_dict()
     assert list(state) == ["count"]
     state["count"][:] = 7
