@@ -42,6 +42,8 @@ class CudaLoweringPipeline(NamedPipeline):
             # Launches become entries while captured values are still pure ops over the arguments, easy to recompute.
             "gpu-outline-launches",
             "canonicalize,cse,loop-invariant-code-motion",
+            # Extrema are one instruction, unless arith-expand meets them.
+            "gpu-keep-intrinsics",
             # Views fold into loads and stores; what is left of them becomes index arithmetic.
             "fold-memref-alias-ops,expand-strided-metadata,lower-affine,arith-expand",
             "canonicalize,cse,loop-invariant-code-motion",

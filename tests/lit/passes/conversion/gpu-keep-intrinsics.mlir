@@ -19,3 +19,18 @@ llvm.func @others(%x: f32, %i: i32) -> f32 {
   %1 = llvm.intr.ctpop(%i) : (i32) -> i32
   llvm.return %0 : f32
 }
+
+// CHECK-LABEL: func.func @extrema
+func.func @extrema(%x: f32, %v: vector<4xf32>, %i: i32) {
+  // CHECK: llvm.intr.maximum(%{{.*}}, %{{.*}}) : (f32, f32) -> f32
+  %0 = arith.maximumf %x, %x : f32
+  // CHECK: llvm.intr.minimum(%{{.*}}, %{{.*}}) : (vector<4xf32>, vector<4xf32>) -> vector<4xf32>
+  %1 = arith.minimumf %v, %v : vector<4xf32>
+  // CHECK: llvm.intr.maxnum
+  %2 = arith.maxnumf %x, %x : f32
+  // CHECK: llvm.intr.minnum
+  %3 = arith.minnumf %x, %x : f32
+  // CHECK: arith.maxsi
+  %4 = arith.maxsi %i, %i : i32
+  return
+}

@@ -110,6 +110,12 @@ def test_remainders_are_no_calls() -> None:
     assert "rem.u64" in ptx or "rem.u32" in ptx
 
 
+def test_extrema_are_one_instruction() -> None:
+    ptx, _ = kernel_ptx(kernel("%c = arith.constant 0.0 : f32\n%z = arith.maximumf %x, %c : f32"))
+    assert "max.NaN.f32" in ptx
+    assert "selp" not in ptx
+
+
 def test_lines_on_request() -> None:
     ptx, _ = kernel_ptx(kernel(), options="line-info=true")
     number = re.search(r'\.file\s+(\d+) "[^"]*model.py"', ptx)

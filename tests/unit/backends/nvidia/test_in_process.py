@@ -110,7 +110,8 @@ def test_contraction_is_one_rounding_or_none(rng: np.random.Generator) -> None:
     assert (found[close] != apart[close]).any()
 
 
-def test_conversions(rng: np.random.Generator) -> None:
+@pytest.mark.parametrize("target", ["cuda:sm_80", "cuda:sm_90a"])
+def test_conversions(target: str, rng: np.random.Generator) -> None:
     x, _ = samples(rng, np.float32, 2048)
     wide, _ = samples(rng, np.float64, 2048)
     whole = rng.integers(-(2**31), 2**31, 2048, np.int32)
@@ -118,7 +119,7 @@ def test_conversions(rng: np.random.Generator) -> None:
     results = [(t, f"%r = arith.truncf %x0 : f32 to {t}") for t in narrow]
     results += [(t, f"%r = arith.truncf %x1 : f64 to {t}") for t in narrow]
     results += [(t, f"%r = arith.sitofp %x2 : i32 to {t}") for t in (*narrow, "f32")]
-    found = run_kernel(kernel(["f32", "f64", "i32"], results, 2048), [x, wide, whole])
+    found = run_kernel(kernel(["f32", "f64", "i32"], results, 2048), [x, wide, whole], target=target)
     with np.errstate(all="ignore"):
         expected = [x.astype(DTYPES[t]) for t in narrow]
         # ml_dtypes rounds twice, by way of float32; numpy's own float16 once.
