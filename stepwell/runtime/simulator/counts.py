@@ -1,19 +1,20 @@
 """What a simulated device counts."""
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 
 @dataclass
 class Counts:
-    """Instructions executed and bytes moved.
+    """Instructions executed and bytes moved. Sectors and passes are counted on demand only.
 
     Attributes:
         warps: instructions issued, once for a warp, by class.
         threads: instructions executed, once for each active thread, by class.
         bytes: bytes moved, by (space, kind): ("global", "load").
-        sectors: 32-byte sectors of global memory touched, by kind; each is counted once for a warp and an instruction.
+        sectors: 32-byte sectors of global memory touched, by kind; each counts once for a warp and an instruction.
+        passes: passes over shared memory, by kind; ``least_passes`` is how many there would be without bank conflicts.
         launches: launches by entry.
     """
 
@@ -21,6 +22,8 @@ class Counts:
     threads: Counter[str] = field(default_factory=Counter)
     bytes: Counter[tuple[str, str]] = field(default_factory=Counter)
     sectors: Counter[str] = field(default_factory=Counter)
+    passes: Counter[str] = field(default_factory=Counter)
+    least_passes: Counter[str] = field(default_factory=Counter)
     launches: Counter[str] = field(default_factory=Counter)
 
     def add(self, other: "Counts") -> None:
@@ -33,8 +36,8 @@ class Counts:
         spaces: dict[str, dict[str, int]] = {}
         for (space, kind), moved in sorted(self.bytes.items()):
             spaces.setdefault(space, {})[kind] = moved
-        flat = {"warps": self.warps, "threads": self.threads, "sectors": self.sectors, "launches": self.launches}
-        return {**{name: dict(sorted(part.items())) for name, part in flat.items()}, "bytes": spaces}
+        parts = {one.name: getattr(self, one.name) for one in fields(self) if one.name != "bytes"}
+        return {**{name: dict(sorted(part.items())) for name, part in parts.items()}, "bytes": spaces}
 
     def _parts(self) -> tuple[Counter[Any], ...]:
-        return self.warps, self.threads, self.bytes, self.sectors, self.launches
+        return tuple(getattr(self, one.name) for one in fields(self))

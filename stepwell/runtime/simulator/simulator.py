@@ -14,6 +14,7 @@ from stepwell.runtime.simulator.machine.program import Program
 from stepwell.runtime.simulator.memory.global_memory import GlobalMemory
 from stepwell.runtime.simulator.ptx.module import Entry, Module
 from stepwell.runtime.simulator.ptx.parser import parse
+from stepwell.runtime.simulator.traffic import Traffic
 from stepwell.support.errors import ArgumentError, SimulationError
 
 MODES = ("fast", "strict")
@@ -53,12 +54,14 @@ class Simulator:
         arch: what it presents itself as, such as "sm_90a".
         mode: "fast" for lockstep and eager copies; "strict" for random order, late copies and a watch for races.
         seed: of the random order.
+        traffic: whether to count sectors of global memory and passes over shared memory, which takes time.
 
     Attributes:
-        counts: what was executed and moved so far.
+        counters: what was executed and moved so far.
+        observers: who watches every launch.
     """
 
-    def __init__(self, arch: str = "sm_90a", mode: str = "fast", seed: int = 0) -> None:
+    def __init__(self, arch: str = "sm_90a", mode: str = "fast", seed: int = 0, *, traffic: bool = False) -> None:
         if mode not in MODES:
             raise ArgumentError(f"no such mode of the simulator: '{mode}'; there are: {', '.join(MODES)}")
         register_all()
@@ -67,7 +70,7 @@ class Simulator:
         self.seed = seed
         self.memory = GlobalMemory(track=mode == "strict")
         self.counters = Counts()
-        self.observers: tuple[Observer, ...] = ()
+        self.observers: tuple[Observer, ...] = (Traffic(self.counters),) if traffic else ()
 
     def allocate(self, nbytes: int, align: int = 256) -> int:
         """Reserve bytes of global memory; return their address."""

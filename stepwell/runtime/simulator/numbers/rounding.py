@@ -16,6 +16,7 @@ import numpy as np
 from stepwell.runtime.simulator.machine.lanes import Array
 
 _SMALLEST_NORMAL = np.float32(2.0**-126)
+_SMALLEST_NORMAL_BITS = 0x00800000
 _HALF_BITS, _HALF = np.uint64(0x1FFFFFFF), np.uint64(0x10000000)
 _SPLITTER = float(2**27 + 1)
 
@@ -128,8 +129,7 @@ def fma_single(a: Array, b: Array, c: Array) -> Array:
     bits = value.view(np.uint64)
     np.bitwise_and(bits, _HALF_BITS, out=bits)
     doubtful = bits == _HALF
-    # Also where the smallest is a NaN, which hides what lies below it.
-    if not np.abs(result).min() > _SMALLEST_NORMAL:
+    if np.abs(result).view(np.uint32).min() <= _SMALLEST_NORMAL_BITS:
         value = a.astype(np.float64) * b.astype(np.float64) + c.astype(np.float64)
         doubtful |= (np.abs(value) < _SMALLEST_NORMAL) & (value != 0)
     if doubtful.any():

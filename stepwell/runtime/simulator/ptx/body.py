@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 
 from stepwell.runtime.simulator.ptx.cursor import Cursor
 from stepwell.runtime.simulator.ptx.declarations import parse_register_type, parse_variables
-from stepwell.runtime.simulator.ptx.lexer import Token
+from stepwell.runtime.simulator.ptx.lexer import Token, syntax_error
 from stepwell.runtime.simulator.ptx.module import (
     Address,
     Entry,
@@ -20,6 +20,9 @@ from stepwell.runtime.simulator.ptx.module import (
 from stepwell.runtime.simulator.ptx.operands import OperandParser, Unresolved
 from stepwell.runtime.simulator.ptx.scopes import Scopes
 from stepwell.support.errors import PtxSyntaxError, UnsupportedPtxError
+
+_MAY_NAME = (Unresolved, Vector, Address)
+"""Operands in which a name may stand that was not known yet."""
 
 
 @dataclass(frozen=True)
@@ -223,11 +226,13 @@ class BodyParser:
         return error
 
     def _resolved(self, ins: Instruction) -> Instruction:
+        if not any(isinstance(operand, _MAY_NAME) for operand in ins.operands):
+            return ins
         operands = tuple(self._resolve(operand, ins) for operand in ins.operands)
         for operand in operands:
             if isinstance(operand, Symbol) and operand.name in self.entry.branch_tables:
                 self._resolve_table(operand.name)
-        return replace(ins, operands=operands)
+        return replace(ins, operands=operands) if operands != ins.operands else ins
 
     def _resolve_table(self, name: str) -> None:
         targets: list[int] = []
@@ -253,6 +258,4 @@ class BodyParser:
         return operand
 
     def _undeclared(self, name: str, line: int) -> PtxSyntaxError:
-        from stepwell.runtime.simulator.ptx.lexer import syntax_error
-
         return syntax_error(f"'{name}' is not declared", line, self.cursor.lines[line - 1])

@@ -1,7 +1,7 @@
 """Splits PTX text into tokens."""
 
 import re
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from stepwell.support.errors import PtxSyntaxError
 
@@ -20,8 +20,7 @@ _TOKEN = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Token:
+class Token(NamedTuple):
     """A token: ``kind`` is "float", "int", "word", "dot" (.word), "string", "mark", or "end" after the last one."""
 
     kind: str
@@ -49,8 +48,9 @@ def tokenize(text: str) -> list[Token]:
                 raise syntax_error(f"'{content[position:].strip()[:20]}' is not PTX", line, content)
             position = found.end()
             kind = found.lastgroup or ""
-            if kind != "skip":
-                tokens.append(Token(kind, found.group(kind), line))
+            if kind == "skip":
+                break
+            tokens.append(Token(kind, found[kind], line))
     tokens.append(Token("end", "end of the text", line))
     return tokens
 

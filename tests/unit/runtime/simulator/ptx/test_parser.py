@@ -85,9 +85,8 @@ def test_operands() -> None:
 
 
 def test_modifiers_of_two_words() -> None:
-    (ins,) = kernel(
-        ".reg .b64 %d<3>; cp.async.bulk.tensor.2d.shared::cluster.global.tile.mbarrier::complete_tx::bytes [%d0], [%d1], [%d2];"
-    ).entries["k"].instructions  # fmt: skip
+    opcode = "cp.async.bulk.tensor.2d.shared::cluster.global.tile.mbarrier::complete_tx::bytes"
+    (ins,) = kernel(f".reg .b64 %d<3>; {opcode} [%d0], [%d1], [%d2];").entries["k"].instructions
     assert ins.modifiers[:6] == ("async", "bulk", "tensor", "2d", "shared::cluster", "global")
     assert ins.modifiers[-1] == "mbarrier::complete_tx::bytes"
 
