@@ -52,7 +52,7 @@ class OpenKernel:
         outputs: buffer of each result.
         workspace: the memref<i8> of scratch memory.
         workspace_bytes: what one thread needs of it so far.
-        globals: read-only constants that the function uses.
+        globals: constant tensor -> the read-only global that holds it.
     """
 
     kernel: Kernel
@@ -62,7 +62,7 @@ class OpenKernel:
     outputs: list[Buffer]
     workspace: Any
     workspace_bytes: int = 0
-    globals: list[Any] = field(default_factory=list)
+    globals: dict[Any, Any] = field(default_factory=dict)
 
     @classmethod
     def begin(cls, kernel: Kernel) -> "OpenKernel":
@@ -114,7 +114,16 @@ class OpenKernel:
         return Buffer(memref, element, tuple(map(Expr.const, shape)), constant=False)
 
     def constant(self, value: Any, shape: tuple[Expr, ...]) -> Buffer:
-        """Put a constant tensor of several values into a read-only global; return its buffer."""
+        """Return the buffer of a constant tensor of several values, which lies in a read-only global."""
+        made = self.globals.get(value)
+        if made is None:
+            made = self.globals[value] = self._global(value)
+        # Made inside the parallel loop, which captures arguments only.
+        name = {"name": ir.FlatSymbolRefAttr.get(made.attributes["sym_name"].value)}
+        memref = self.code.read_op("memref.get_global", (), made.attributes["type"].value, name)
+        return Buffer(flatten(self.code, memref, product(shape), inside=True), value.type.element_type, shape)
+
+    def _global(self, value: Any) -> Any:
         op = defining(value)
         if op is None or op.name != "arith.constant":
             raise Refusal("a tensor that is no argument and no constant is read as memory")
@@ -127,22 +136,19 @@ class OpenKernel:
         elif memory_type(element) != element:
             raise Refusal(f"constants of several {element} values are not supported")
         type_ = ir.MemRefType.get(value.type.shape, initial.type.element_type)
-        name = f"{self.kernel.name}.constant{len(self.globals)}"
-        made = ir.Operation.create(
+        return ir.Operation.create(
             "memref.global",
             attributes={
-                "sym_name": ir.StringAttr.get(name),
+                "sym_name": ir.StringAttr.get(f"{self.kernel.name}.constant{len(self.globals)}"),
                 "sym_visibility": ir.StringAttr.get("private"),
                 "type": ir.TypeAttr.get(type_),
                 "initial_value": initial,
                 "constant": ir.UnitAttr.get(),
+                # Vectors may be read from it.
+                "alignment": ir.IntegerAttr.get(ir.IntegerType.get_signless(64), WORKSPACE_ALIGNMENT),
             },
             ip=ir.InsertionPoint(self.function),
         )
-        self.globals.append(made)
-        # Made inside the parallel loop, which captures arguments only.
-        memref = self.code.read_op("memref.get_global", (), type_, {"name": ir.FlatSymbolRefAttr.get(name)})
-        return Buffer(flatten(self.code, memref, product(shape), inside=True), element, shape)
 
     def close(self, schedule: str, reasons: tuple[str, ...] = ()) -> None:
         """End the function, record what the host needs to know about it, and put it in the kernel's place."""
@@ -159,7 +165,7 @@ class OpenKernel:
     def abandon(self) -> None:
         """Erase the function; the kernel stays as it was."""
         self.function.erase()
-        for made in self.globals:
+        for made in self.globals.values():
             made.erase()
 
 

@@ -48,7 +48,6 @@ class Elements:
         self.code: Code = open_kernel.code
         self.lanes_agree = False
         self._bound: dict[Any, Reader] = {}
-        self._constants: dict[Any, Buffer] = {}
         self._bit = ir.IntegerType.get_signless(1)
 
     def bind(self, tensor: Any, reader: Reader) -> None:
@@ -99,10 +98,7 @@ class Elements:
                 return self._guarded(found, tensor)
 
     def _buffer(self, value: Any) -> Buffer:
-        buffer = self.open.inputs.get(value) or self._constants.get(value)
-        if buffer is None:
-            buffer = self._constants[value] = self.open.constant(value, self.kernel.shape(value))
-        return buffer
+        return self.open.inputs.get(value) or self.open.constant(value, self.kernel.shape(value))
 
     # Guards
 

@@ -198,6 +198,24 @@ def test_constants_indices_and_branches(kernel, rng):
     np.testing.assert_allclose(got, expected, rtol=1e-6)
 
 
+def test_a_constant_that_several_launches_read_by_vectors(kernel, rng):
+    a, b = kernel.argument((4, 28)), kernel.argument((3, 5, 28))
+    numbers = ", ".join(f"{number}.0" for number in range(28))
+    values = kernel.op(f"arith.constant dense<[{numbers}]> : tensor<28xf32>", (28,))
+    results = []
+    for tensor, loops in ((a, "i, j"), (b, "h, i, j")):
+        inputs = [(tensor, f"({loops}) -> ({loops})"), (values, f"({loops}) -> (j)")]
+        target = kernel.empty(tensor[1])
+        body = "%r = arith.addf %i0, %i1 : f32"
+        results += kernel.generic(inputs, [(target, f"({loops}) -> ({loops})")], "p" * len(tensor[1]), body)
+    made = compile_text(kernel.returns(*results))
+    assert all("vectors of 4" in reason for reason in made.info.reasons[:2])
+    x, y = rng.standard_normal((4, 28)).astype("f4"), rng.standard_normal((3, 5, 28)).astype("f4")
+    row = np.arange(28, dtype="f4")
+    for shift in (0, 1):
+        agree(simulate(made, [x, y], mode="strict", shift=shift), [x + row, y + row])
+
+
 ELEMENTS = {"f32": np.float32, "f16": np.float16, "f64": np.float64}
 
 
