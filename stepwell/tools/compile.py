@@ -42,7 +42,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="stepwell-compile", description="Compile an exported program.")
     parser.add_argument("program", type=Path, help="a .pt2 file of torch.export.save, or a .mlir or .mlirbc file")
     parser.add_argument("-o", "--output", type=Path, metavar="FILE", help="the artifact; PROGRAM.swx where not given")
-    parser.add_argument("--target", default="cpu", help="cpu (this machine), cpu:x86-64-v3, cpu:x86-64-v4")
+    parser.add_argument("--target", default="cpu", help="cpu (this machine), cpu:x86-64-v3, ..., cuda (its GPU), cuda:sm_80,sm_90a")
     parser.add_argument("--pipeline", metavar="NAME|TEXT", help="a pipeline's name, or its text: builtin.module(...)")
     parser.add_argument("--stop-after", type=_stage, metavar="STAGE", help="write the IR at the end of STAGE instead")
     parser.add_argument(
