@@ -1,6 +1,7 @@
 """Tensors in a GPU's memory: torch's, and those of every library that speaks the CUDA array interface or DLPack."""
 
 from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from stepwell.support.errors import ArgumentError
 # The protocols have a number of their own for the default stream.
 _NAMED_STREAMS = {0: 1}
 _NO_TIMING = 2
+_NUMPY = {dtype: dtype.numpy for dtype in DType}
 
 
 class DeviceArray:
@@ -37,12 +39,8 @@ class DeviceArray:
         self.strides = strides
         self.stream = stream
         self.element = dtype
+        self.dtype = _NUMPY[dtype]
         self._owner = owner
-
-    @property
-    def dtype(self) -> "np.dtype[Any]":
-        """The numpy element type."""
-        return self.element.numpy
 
     @property
     def nbytes(self) -> int:
@@ -100,12 +98,13 @@ class DeviceKind:
         self._gpu = gpu
 
     def dtype(self, value: Any) -> Any:
-        """Return the element type."""
-        return value.dtype
+        """Return the element type, which has our name already."""
+        return value.element
 
     def to_dtype(self, dtype: Any) -> DType:
-        """Return our name of it."""
-        return NUMPY.to_dtype(dtype)
+        """Return it."""
+        found: DType = dtype
+        return found
 
     def is_contiguous(self, value: Any) -> bool:
         """Tell whether the elements lie in row-major order without gaps."""
@@ -245,7 +244,7 @@ class DeviceTensors:
     def _from_interface(self, value: Any, path: str) -> DeviceArray:
         found = value.__cuda_array_interface__
         try:
-            dtype = NUMPY.to_dtype(np.dtype(found["typestr"]))
+            dtype = _element(found["typestr"])
         except (KeyError, TypeError) as error:
             raise ArgumentError(f"argument '{path}' has an element type that stepwell does not know: {error}") from None
         stream = found.get("stream")
@@ -265,6 +264,12 @@ class DeviceTensors:
         strides = None if region.strides is None else tuple(step * size for step in region.strides)
         stream = self._gpu.stream
         return _normal(DeviceArray(self._gpu, region.address, region.shape, region.dtype, stream, capsule, strides))
+
+
+@cache
+def _element(code: str) -> DType:
+    """Return the element type that numpy writes so; raises KeyError, TypeError."""
+    return NUMPY.to_dtype(np.dtype(code))
 
 
 def _normal(array: DeviceArray) -> DeviceArray:
