@@ -39,7 +39,8 @@ def write_mma(
     if only:
         roads = [only]
     for road in roads:
-        launch = _Launch(opened, elements, sums, cut, tile, copies if road == "aligned" else [0, 0])
+        wide = road == "aligned"
+        launch = _Launch(opened, elements, sums, cut, tile, copies if wide else [0, 0], wide)
         grid = Grid(cut.blocks, tile.threads, road, min_blocks=least_blocks(tile.threads, tile.registers()))
         grid.write(opened.code, partial(_write_thread, launch))
     if tile.splits > 1:
@@ -56,7 +57,7 @@ def copy_bytes(side: Side) -> int:
 
 @dataclass(frozen=True)
 class _Launch:
-    """What the launches of a contraction differ in, and share."""
+    """What the launches of a contraction share; what they differ in: ``copies`` and ``wide``, as in ``Sums.keep``."""
 
     opened: OpenKernel
     elements: Elements
@@ -64,6 +65,7 @@ class _Launch:
     cut: Cut
     tile: MmaTile
     copies: list[int]
+    wide: bool
 
 
 def _write_thread(launch: _Launch, block: Block) -> None:
@@ -76,7 +78,7 @@ class _Writer:
     def __init__(self, launch: _Launch, block: Block) -> None:
         self.code, self.sums, self.cut, self.tile = launch.opened.code, launch.sums, launch.cut, launch.tile
         self.problem, self.block = launch.cut.problem, block
-        self.wide = any(launch.copies) or self.problem.result_run > 1
+        self.wide = launch.wide
         self.matrices = WarpMatrices(self.code)
         self.operands = Operands(launch.opened, launch.elements, self.problem.contraction)
         tile, problem = self.tile, self.problem

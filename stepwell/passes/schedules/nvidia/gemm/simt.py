@@ -33,20 +33,32 @@ def write_simt(opened: OpenKernel, problem: Problem, tile: SimtTile) -> Expr:
     widths = [min(side.lanes(), WIDE // problem.accumulator_bytes, PAD) for side in (problem.left, problem.right)]
     roads = [""] if max(*widths, problem.result_run) == 1 else ["aligned", "unaligned"]
     for road in roads:
-        widest = widths if road == "aligned" else [1, 1]
+        wide = road == "aligned"
+        launch = _Launch(opened, elements, sums, cut, tile, widths if wide else [1, 1], wide)
         size = problem.accumulator_bytes
         grid = Grid(cut.blocks, tile.threads, road, min_blocks=least_blocks(tile.threads, tile.registers(size)))
-        grid.write(opened.code, partial(_write_thread, opened, elements, sums, cut, tile, widest))
+        grid.write(opened.code, partial(_write_thread, launch))
     if tile.splits > 1:
         for road in roads:
             sums.finish(wide=road == "aligned", when_pointers=road)
     return sums.workspace_bytes
 
 
-def _write_thread(
-    opened: OpenKernel, elements: Elements, sums: Sums, cut: Cut, tile: SimtTile, widths: list[int], block: Block
-) -> None:
-    _Writer(opened, elements, sums, cut, tile, widths, block).write()
+@dataclass(frozen=True)
+class _Launch:
+    """What the launches of a contraction share; what they differ in: ``widths`` of loads, and ``wide`` results."""
+
+    opened: OpenKernel
+    elements: Elements
+    sums: Sums
+    cut: Cut
+    tile: SimtTile
+    widths: list[int]
+    wide: bool
+
+
+def _write_thread(launch: _Launch, block: Block) -> None:
+    _Writer(launch, block).write()
 
 
 @dataclass
@@ -64,24 +76,19 @@ class _Stages:
 class _Writer:
     """Writes the code of a thread."""
 
-    def __init__(
-        self,
-        opened: OpenKernel,
-        elements: Elements,
-        sums: Sums,
-        cut: Cut,
-        tile: SimtTile,
-        widths: list[int],
-        block: Block,
-    ) -> None:
-        self.code, self.sums, self.cut, self.tile, self.block = opened.code, sums, cut, tile, block
-        self.problem, self.results = cut.problem, sums.results
-        self.wide = max(widths) > 1
+    def __init__(self, launch: _Launch, block: Block) -> None:
+        opened, elements, cut, tile = launch.opened, launch.elements, launch.cut, launch.tile
+        self.code, self.sums, self.cut, self.tile, self.block = opened.code, launch.sums, cut, tile, block
+        self.problem, self.results, self.wide = cut.problem, launch.sums.results, launch.wide
         self.operands = Operands(opened, elements, self.problem.contraction)
         element = self.problem.contraction.element
         self.staging, self.stages = [], []
         for name, side, free, width in zip(
-            ("left", "right"), (self.problem.left, self.problem.right), (tile.rows, tile.columns), widths, strict=True
+            ("left", "right"),
+            (self.problem.left, self.problem.right),
+            (tile.rows, tile.columns),
+            launch.widths,
+            strict=True,
         ):
             pitch = free + PAD
             buffer = block.shared(name, element, (2 * tile.depth * pitch,))
