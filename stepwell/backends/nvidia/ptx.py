@@ -1,10 +1,12 @@
 """PTX from a GPU module in the llvm dialect, in this process."""
 
+import re
 from typing import Any
 
 from stepwell.support.bindings import PassManager, gpu, ir
 from stepwell.support.errors import CompileError
 
+_FOREIGN = re.compile(r"^\.extern \.func\b[^;]*?(\w+)\s*\(", re.MULTILINE)
 _TO_PTX = "builtin.module(gpu-module-to-binary{format=isa})"
 
 
@@ -20,7 +22,8 @@ def to_ptx(module: Any) -> str:
     """Return the PTX of the GPU module in ``module``, a kernel module at stage ``target``, which stays as it is.
 
     Raises:
-        CompileError: LLVM refused it.  What LLVM has no instructions for ends the process.
+        CompileError: LLVM refused it, or the code calls a function that no GPU has.  What LLVM has no instructions for
+            ends the process.
     """
     with module.context, ir.Location.unknown():
         copy = module.clone(ip=False)
@@ -32,4 +35,8 @@ def to_ptx(module: Any) -> str:
         (binary,) = [op for op in operations if op.name == "gpu.binary"]
         (described,) = ir.ArrayAttr(binary.attributes["objects"])
         # The text ends with a zero byte.
-        return str(gpu.ObjectAttr(described).object.rstrip(b"\0").decode())
+        ptx = str(gpu.ObjectAttr(described).object.rstrip(b"\0").decode())
+    foreign = _FOREIGN.findall(ptx)
+    if foreign:
+        raise CompileError(f"the kernel calls {', '.join(sorted(set(foreign)))}, which no GPU has")
+    return ptx

@@ -152,6 +152,16 @@ def test_what_llvm_cannot_select(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert "wgmma.fence" in caught.value.message
 
 
+def test_calls_are_refused() -> None:
+    text = FOREIGN.replace(
+        'llvm.call_intrinsic "llvm.nvvm.wgmma.fence.sync.aligned"() : () -> ()',
+        "%x = llvm.call @sinf(%y) : (f32) -> f32\nllvm.store %x, %p : f32, !llvm.ptr",
+    )
+    text = text.replace("llvm.func @k_0()", "llvm.func @sinf(f32) -> f32\nllvm.func @k_0(%p: !llvm.ptr, %y: f32)")
+    with pytest.raises(CompileError, match="the kernel calls sinf, which no GPU has"):
+        compile_kernel(text.encode(), "builtin.module(canonicalize)", "cuda:sm_80")
+
+
 def test_too_much_shared_memory() -> None:
     scheduled = """
     func.func @k0(%w: memref<i8>, %status: memref<i32>) {

@@ -19,14 +19,14 @@ def tenants(draw: st.DrawFn) -> list[Tenant]:
 
 
 @settings(max_examples=200, deadline=None)
-@given(tenants(), st.integers(1, 9), st.integers(1, 9))
-def test_no_overlap(listed: list[Tenant], s0: int, s1: int) -> None:
+@given(tenants(), st.integers(1, 9), st.integers(1, 9), st.sampled_from([ALIGNMENT, 256]))
+def test_no_overlap(listed: list[Tenant], s0: int, s1: int, alignment: int) -> None:
     values = {"s0": s0, "s1": s1}
-    offsets, total = pack(listed)
+    offsets, total = pack(listed, alignment)
     places = [offset.evaluate(values) for offset in offsets]
     sizes = [tenant.size.evaluate(values) for tenant in listed]
     for i, tenant in enumerate(listed):
-        assert places[i] % ALIGNMENT == 0
+        assert places[i] % alignment == 0
         assert places[i] + sizes[i] <= total.evaluate(values)
         for j in range(i):
             if tenant.meets(listed[j]) and sizes[i] and sizes[j]:
