@@ -10,9 +10,9 @@ from stepwell.runtime.binding import BoundProgram, ResultPlace
 from stepwell.runtime.devices.cuda_program import BoundCuda, CudaProgram
 from stepwell.runtime.devices.device import Tensor
 from stepwell.runtime.devices.staging import SCRATCH
-from stepwell.runtime.driver.gpu import Block, Gpu
+from stepwell.runtime.driver.gpu import Block, Gpu, order
 from stepwell.runtime.driver.queues import CudaQueue
-from stepwell.runtime.driver.tensors import order
+from stepwell.runtime.driver.tensors import DeviceKind
 from stepwell.runtime.session import Session
 from stepwell.support.errors import ArgumentError
 
@@ -116,6 +116,8 @@ class CudaGraph:
                 self._gpu.driver.call(
                     "cuGraphLaunch", self._graph, queue.stream, doing="a CUDA graph cannot be launched"
                 )
+            for static in self._outputs:
+                static.note(queue)
             waits = [static.give(queue, *result) for static, result in zip(self._outputs, results, strict=True)]
             if any(waits):
                 queue.wait()
@@ -168,11 +170,17 @@ class _Static:
         if kind.on_host:
             queue.upload(self.address, kind.view(value, kind.to_dtype(kind.dtype(value))))
             return
-        if hasattr(value, "stream"):
-            order(gpu, before=value.stream, after=queue.stream)
+        if isinstance(kind, DeviceKind):
+            value.use_on(queue.stream)
+            gpu.borrow(queue.stream, [value])
         else:
             queue.borrow(value)
         queue.copy(self.address, kind.address(value), self._nbytes)
+
+    def note(self, queue: CudaQueue) -> None:
+        """Note on which stream a result appears."""
+        if isinstance(self._kind, DeviceKind):
+            self._value.use_on(queue.stream)
 
     def give(self, queue: CudaQueue, kind: Any, value: Any) -> bool:
         """Copy a result to a tensor; return whether the host has to wait for it."""
@@ -182,6 +190,8 @@ class _Static:
             queue.download(kind.view(value, kind.to_dtype(kind.dtype(value))), self.address)
             return True
         if kind.address(value) != self.address:
+            if isinstance(kind, DeviceKind):
+                value.use_on(queue.stream)
             queue.copy(kind.address(value), self.address, self._nbytes)
         return False
 

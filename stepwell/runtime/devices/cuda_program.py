@@ -22,7 +22,7 @@ from stepwell.runtime.driver.gpu import Block, Gpu
 from stepwell.runtime.driver.modules import Module
 from stepwell.runtime.driver.queues import CudaQueue, TorchQueue
 from stepwell.runtime.driver.tensor_maps import TensorMaps
-from stepwell.runtime.driver.tensors import DeviceKind, TorchDeviceKind, order
+from stepwell.runtime.driver.tensors import DeviceKind, TorchDeviceKind
 from stepwell.runtime.launcher import launcher
 from stepwell.runtime.memory import address_of
 from stepwell.runtime.report import Sample
@@ -114,20 +114,27 @@ class CudaProgram:
         self.report_failures()
         queue = self.queue_for(arguments)
         staging = Staging(queue)
-        on_gpu = all(isinstance(kind, DeviceKind | TorchDeviceKind) for kind, _ in (*arguments, *results))
-        with nullcontext() if on_gpu else self._gpu.current():
+        in_place = all(_is_in_place(queue, *tensor) for tensor in (*arguments, *results))
+        with nullcontext() if in_place else self._gpu.current():
             try:
                 addresses = self.stage(staging, bound, arguments, results)
                 self._run(bound, queue, addresses, mode, staging)
             finally:
                 staging.close()
+        foreign = [value for kind, value in arguments if isinstance(kind, DeviceKind) and value.foreign]
+        if foreign:
+            with self._gpu.current():
+                self._gpu.borrow(queue.stream, foreign)
 
     def queue_for(self, tensors: Sequence[Tensor]) -> CudaQueue:
-        """Return torch's current stream where a tensor is torch's, else our own."""
-        for kind, _ in tensors:
+        """Return torch's current stream where a tensor is torch's, else that of a tensor that has one, else our own."""
+        own = self._gpu.stream
+        for kind, value in tensors:
             if isinstance(kind, TorchDeviceKind):
                 return TorchQueue(self._gpu, kind.torch)
-        return CudaQueue(self._gpu, self._gpu.stream)
+            if isinstance(kind, DeviceKind) and own == self._gpu.stream:
+                own = value.stream
+        return CudaQueue(self._gpu, own)
 
     def stage(
         self, staging: Staging, bound: BoundCuda, arguments: Sequence[Tensor], results: Sequence[Tensor]
@@ -138,12 +145,14 @@ class CudaProgram:
         addresses = []
         for kind, value in arguments:
             if isinstance(kind, DeviceKind):
-                order(self._gpu, before=value.stream, after=queue.stream)
+                value.use_on(queue.stream)
             elif isinstance(kind, TorchDeviceKind):
                 queue.borrow(value)
             addresses.append(staging.argument(kind, value))
-        for result, place in zip(results, bound.results, strict=True):
-            addresses.append(staging.result(*result, place))
+        for (kind, value), place in zip(results, bound.results, strict=True):
+            if isinstance(kind, DeviceKind):
+                value.use_on(queue.stream)
+            addresses.append(staging.result(kind, value, place))
         return addresses
 
     def report_failures(self) -> None:
@@ -329,6 +338,11 @@ class _Stepper:
                 milliseconds = ctypes.c_float()
                 self._driver.call("cuEventElapsedTime", ctypes.byref(milliseconds), begin, end)
                 self._mode.samples.append(Sample(number, milliseconds.value / 1e3))
+
+
+def _is_in_place(queue: CudaQueue, kind: Any, value: Any) -> bool:
+    """Tell whether a tensor is on the GPU, and in the queue's order: then nothing but the launches calls the driver."""
+    return isinstance(kind, TorchDeviceKind) or (isinstance(kind, DeviceKind) and value.stream == queue.stream)
 
 
 def _reported(frame: CudaFrame) -> int:

@@ -3,8 +3,10 @@
 import ctypes
 import threading
 import weakref
+from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 from stepwell.runtime.driver.library import Driver, open_driver
 from stepwell.support.errors import DeviceError, InvalidOptionError
@@ -12,6 +14,8 @@ from stepwell.support.errors import DeviceError, InvalidOptionError
 _MAJOR, _MINOR, _MULTIPROCESSORS = 75, 76, 16
 _RELEASE_THRESHOLD = 4
 _NON_BLOCKING = 1
+NO_TIMING = 2
+_NOT_READY = 600
 
 
 class Gpu:
@@ -27,7 +31,6 @@ class Gpu:
         multiprocessors: how many it has.
         context: handle of the primary context, which torch and other libraries use too.
         stream: handle of a stream of ours.
-        event: handle of an event that orders work of two streams.
     """
 
     def __init__(self, driver: Driver, ordinal: int) -> None:
@@ -43,6 +46,7 @@ class Gpu:
         self.multiprocessors = self._attribute(_MULTIPROCESSORS)
         self.context = driver.handle("cuDevicePrimaryCtxRetain", self._device, doing=f"{self.name} cannot be used")
         self.lock = threading.RLock()
+        self._borrowed: deque[tuple[int, list[Any]]] = deque()
         # Weights by their content, as long as somebody uses them.
         self.shared: weakref.WeakValueDictionary[tuple[bytes, int], Block] = weakref.WeakValueDictionary()
         with self.current():
@@ -74,6 +78,21 @@ class Gpu:
         finally:
             self.driver.call("cuCtxPopCurrent_v2", ctypes.byref(ctypes.c_size_t()))
 
+    def borrow(self, stream: int, values: list[Any]) -> None:
+        """Keep values alive until a stream has done its work so far; the context is current."""
+        self.return_borrowed()
+        event = self.driver.handle("cuEventCreate", NO_TIMING)
+        self.driver.call("cuEventRecord", event, stream)
+        with self.lock:
+            self._borrowed.append((event, values))
+
+    def return_borrowed(self) -> None:
+        """Let go of the values whose streams are done with them."""
+        with self.lock:
+            while self._borrowed and self.driver.attempt("cuEventQuery", self._borrowed[0][0]) != _NOT_READY:
+                event, _ = self._borrowed.popleft()
+                self.driver.attempt("cuEventDestroy_v2", event)
+
     def free_memory(self) -> tuple[int, int]:
         """Return the bytes that are free, and all bytes."""
         free, total = ctypes.c_size_t(), ctypes.c_size_t()
@@ -84,14 +103,26 @@ class Gpu:
 class Block:
     """Memory of a GPU that lives as long as this object.
 
+    Args:
+        gpu: the GPU.
+        nbytes: how much.
+        what: what it is for, in errors.
+        ordered: whether all who use it do so in the order of one stream at a time, noted by ``use_on``; else freeing it
+            waits for the whole GPU, which is right for memory that hardly ever goes.
+
     Attributes:
         address: where it starts; a multiple of 256, or 0 where it has no bytes.
     """
 
-    def __init__(self, gpu: Gpu, nbytes: int, what: str) -> None:
+    def __init__(self, gpu: Gpu, nbytes: int, what: str, *, ordered: bool = False) -> None:
         self.address = allocate(gpu, nbytes, gpu.stream, what) if nbytes else 0
+        self._last = [gpu.stream]
         if self.address:
-            weakref.finalize(self, _free, gpu, self.address)
+            weakref.finalize(self, _free, gpu, self.address, self._last if ordered else None)
+
+    def use_on(self, stream: int) -> None:
+        """Note that the memory is used on a stream from now on."""
+        self._last[0] = stream
 
 
 def allocate(gpu: Gpu, nbytes: int, stream: int, what: str) -> int:
@@ -110,11 +141,29 @@ def amount(nbytes: int) -> str:
     return f"{nbytes} bytes" if nbytes < 100_000 else f"{nbytes / 1e6:.1f} MB"
 
 
-def _free(gpu: Gpu, address: int) -> None:
-    # Work of any stream may still use it: a whole wait is right, and rare.
+def order(gpu: Gpu, *, before: int, after: int) -> None:
+    """Let stream ``after`` wait for what stream ``before`` has to do so far."""
+    if before == after:
+        return
+    event = gpu.driver.handle("cuEventCreate", NO_TIMING)
+    try:
+        gpu.driver.call("cuEventRecord", event, before)
+        gpu.driver.call("cuStreamWaitEvent", after, event, 0)
+    finally:
+        gpu.driver.call("cuEventDestroy_v2", event)
+
+
+def _free(gpu: Gpu, address: int, last: list[int] | None) -> None:
     driver = gpu.driver
     if driver.attempt("cuCtxPushCurrent_v2", gpu.context) == 0:
-        driver.attempt("cuCtxSynchronize")
+        try:
+            if last is None:
+                driver.call("cuCtxSynchronize")
+            else:
+                order(gpu, before=last[0], after=gpu.stream)
+        except DeviceError:
+            # A broken GPU, or a stream that its owner has destroyed.
+            driver.attempt("cuCtxSynchronize")
         driver.attempt("cuMemFreeAsync", address, gpu.stream)
         driver.attempt("cuCtxPopCurrent_v2", ctypes.byref(ctypes.c_size_t()))
 

@@ -59,6 +59,7 @@ _SIGNATURES = {
     "cuEventCreate": "pu",
     "cuEventDestroy_v2": "z",
     "cuEventRecord": "zz",
+    "cuEventQuery": "z",
     "cuEventElapsedTime": "pzz",
     "cuGraphInstantiateWithFlags": "pzz",
     "cuGraphLaunch": "zz",

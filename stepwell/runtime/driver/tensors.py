@@ -8,7 +8,7 @@ import numpy as np
 
 from stepwell.runtime.binding import Shape
 from stepwell.runtime.dlpack import CUDA, Region, make_capsule, read_capsule
-from stepwell.runtime.driver.gpu import Block, Gpu
+from stepwell.runtime.driver.gpu import Block, Gpu, order
 from stepwell.runtime.driver.queues import CudaQueue
 from stepwell.runtime.tensors import NUMPY, Array, TensorKind, TorchKind, first_foreign, recognise, torch_kind
 from stepwell.support.dtypes import DType
@@ -16,7 +16,6 @@ from stepwell.support.errors import ArgumentError
 
 # The protocols have a number of their own for the default stream.
 _NAMED_STREAMS = {0: 1}
-_NO_TIMING = 2
 _NUMPY = {dtype: dtype.numpy for dtype in DType}
 
 
@@ -28,6 +27,7 @@ class DeviceArray:
         address: of the first element.
         strides: bytes between neighbours; None for row-major order without gaps.
         stream: handle of the stream in whose order the elements are there.
+        foreign: whether the memory is another library's, and may go with the last who holds its tensor.
     """
 
     def __init__(
@@ -40,7 +40,16 @@ class DeviceArray:
         self.stream = stream
         self.element = dtype
         self.dtype = _NUMPY[dtype]
+        self.foreign = not isinstance(owner, Block)
         self._owner = owner
+
+    def use_on(self, stream: int) -> None:
+        """Let a stream use the elements, after what the last one did; the context is current."""
+        if stream != self.stream:
+            order(self.gpu, before=self.stream, after=stream)
+            if isinstance(self._owner, Block):
+                self._owner.use_on(stream)
+            self.stream = stream
 
     @property
     def nbytes(self) -> int:
@@ -77,18 +86,6 @@ class DeviceArray:
         return array
 
 
-def order(gpu: Gpu, *, before: int, after: int) -> None:
-    """Let stream ``after`` wait for what stream ``before`` has to do so far."""
-    if before == after:
-        return
-    event = gpu.driver.handle("cuEventCreate", _NO_TIMING)
-    try:
-        gpu.driver.call("cuEventRecord", event, before)
-        gpu.driver.call("cuStreamWaitEvent", after, event, 0)
-    finally:
-        gpu.driver.call("cuEventDestroy_v2", event)
-
-
 class DeviceKind:
     """Tensors of any library in a GPU's memory; results are ``DeviceArray``s."""
 
@@ -122,7 +119,7 @@ class DeviceKind:
     def empty(self, shape: Shape, dtype: DType) -> Any:
         """Return fresh memory."""
         with self._gpu.current():
-            block = Block(self._gpu, int(np.prod(shape, dtype=np.int64)) * dtype.itemsize, "a result")
+            block = Block(self._gpu, int(np.prod(shape, dtype=np.int64)) * dtype.itemsize, "a result", ordered=True)
         return DeviceArray(self._gpu, block.address, shape, dtype, self._gpu.stream, block)
 
     def pack(self, value: Any) -> Any:
@@ -134,7 +131,8 @@ class DeviceKind:
         if value.strides is not None:
             self.pack(value)
         with self._gpu.current():
-            CudaQueue(self._gpu, self._gpu.stream).copy(value.address, source.address, source.nbytes)
+            source.use_on(value.stream)
+            CudaQueue(self._gpu, value.stream).copy(value.address, source.address, source.nbytes)
 
     def span(self, value: Any) -> tuple[int, int]:
         """Return the bounds of the memory."""

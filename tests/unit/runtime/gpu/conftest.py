@@ -21,6 +21,7 @@ def stub(monkeypatch: pytest.MonkeyPatch) -> Iterator[driver_stub.DriverStub]:
     library.open_driver.cache_clear()
     yield made
     library.open_driver.cache_clear()
+    assert made.wrong == []
 
 
 @pytest.fixture

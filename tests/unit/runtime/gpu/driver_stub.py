@@ -46,6 +46,7 @@ class DriverStub:
     Attributes:
         calls: (function, arguments) in order.
         launches: what was launched.
+        wrong: what calls did wrong.
         memory: device memory in use, by address.
         fail: error code by function name, for one call.
         fail_when, fail_code: which calls fail, and how.
@@ -64,6 +65,7 @@ class DriverStub:
         self.fail_code = 0
         self.kernels: dict[str, Kernel] = {}
         self.missing: set[str] = set()
+        self.wrong: list[str] = []
         self.contexts: list[int] = []
         self.capturing: int | None = None
         self.captured: list[Callable[[], None]] = []
@@ -103,7 +105,12 @@ class DriverStub:
             return self.fail.pop(name)
         if self.fail_when(name):
             return self.fail_code
-        return getattr(self, name.removesuffix("_v2"), lambda *_: 0)(*args) or 0
+        try:
+            return getattr(self, name.removesuffix("_v2"), lambda *_: 0)(*args) or 0
+        except Exception as error:
+            # An exception does not pass through C.
+            self.wrong.append(f"{name}{args}: {error!r}")
+            return 999
 
     def _store(self, pointer: int, value: int, kind: Any = _U64) -> None:
         kind.from_address(pointer).value = value
@@ -211,6 +218,7 @@ class DriverStub:
         self._new(out)
 
     def cuEventCreate(self, out: int, flags: int) -> None:
+        assert self.contexts, "no context is current"
         self._new(out)
 
     def cuEventElapsedTime(self, out: int, begin: int, end: int) -> None:

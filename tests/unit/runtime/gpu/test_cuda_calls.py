@@ -1,6 +1,7 @@
 """Calls on a GPU: what the driver is asked to do, in which order, on which stream, with which arguments."""
 
 import gc
+import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -95,16 +96,43 @@ def test_tensors_in_place(stub: DriverStub, chain: Make, rng: np.random.Generato
     assert address not in stub.memory
 
 
-def test_other_streams_are_waited_for(stub: DriverStub, chain: Make, rng: np.random.Generator) -> None:
+def test_streams_of_others(stub: DriverStub, chain: Make, rng: np.random.Generator) -> None:
+    """A call goes where its first tensor's stream is, and waits for the streams of the others."""
     exe = chain("cuda")
     x = draw(rng, 3, 4)
     exe(x, x)
     stub.forget()
-    exe(Foreign(x, stream=77), Foreign(x))
-    order = [(name, args) for name, args in stub.calls if "Event" in name]
-    assert [name for name, _ in order] == ["cuEventCreate", "cuEventRecord", "cuStreamWaitEvent", "cuEventDestroy_v2"]
-    assert order[1][1][1] == 77
-    assert order[2][1][0] == stub.launches[0].stream
+    y = exe(Foreign(x), Foreign(x, stream=77))
+    assert {launch.stream for launch in stub.launches} == {77}
+    assert y.__cuda_array_interface__["stream"] == 77
+    stub.forget()
+    exe(Foreign(x, stream=77), Foreign(x, stream=78))
+    assert {launch.stream for launch in stub.launches} == {77}
+    waits = [(name, args) for name, args in stub.calls if name in ("cuEventRecord", "cuStreamWaitEvent")]
+    assert ("cuEventRecord", (waits[0][1][0], 78)) in waits
+    assert ("cuStreamWaitEvent", (77, waits[0][1][0], 0)) in waits
+
+
+def test_borrowed_tensors_live_until_the_gpu_is_done(stub: DriverStub, chain: Make, rng: np.random.Generator) -> None:
+    exe = chain("cuda")
+    x = Foreign(draw(rng, 3, 4))
+    stub.fail_when, stub.fail_code = (lambda name: name == "cuEventQuery"), 600
+    alive = weakref.ref(x)
+    y = exe(x, x)
+    del x
+    gc.collect()
+    assert alive() is not None
+    stub.fail_when = lambda name: False
+    exe(y, y)
+    exe(Foreign(draw(rng, 3, 4)), y)
+    gc.collect()
+    assert alive() is None
+    # A result is freed in its stream's order, without waiting for the GPU.
+    stub.forget()
+    del y
+    gc.collect()
+    assert stub.counts()["cuMemFreeAsync"] == 1
+    assert stub.counts()["cuCtxSynchronize"] == 0
 
 
 def test_dlpack(stub: DriverStub, chain: Make, rng: np.random.Generator) -> None:

@@ -23,6 +23,7 @@ def simulated(monkeypatch: pytest.MonkeyPatch) -> Iterator[SimulatedDriver]:
     library.open_driver.cache_clear()
     yield made
     library.open_driver.cache_clear()
+    assert made.wrong == []
 
 
 class Block(torch.nn.Module):
