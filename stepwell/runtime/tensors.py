@@ -237,7 +237,13 @@ def first_foreign(kinds: Sequence[TensorKind]) -> TensorKind:
 
 
 def as_array(value: Any, path: str) -> Array:
-    """Return a numpy view of any tensor, with bfloat16 as ``ml_dtypes`` has it; raises ArgumentError."""
+    """Return a numpy view of any tensor, with bfloat16 as ``ml_dtypes`` has it; raises ArgumentError.
+
+    That of a torch tensor on a GPU is a copy.
+    """
+    torch = torch_kind()
+    if torch is not None and isinstance(value, torch.tensor_type) and value.device.type == "cuda":
+        value = value.cpu()
     kind, value = recognise(value, path)
     try:
         return kind.view(value, kind.to_dtype(kind.dtype(value)))

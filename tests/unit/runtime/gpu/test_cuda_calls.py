@@ -1,6 +1,7 @@
 """Calls on a GPU: what the driver is asked to do, in which order, on which stream, with which arguments."""
 
 import gc
+import threading
 import weakref
 from collections.abc import Callable
 from typing import Any
@@ -231,6 +232,25 @@ def test_failures_are_raised_when_they_are_known(stub: DriverStub, taking: Make,
         exe(on_gpu[0], on_gpu[1], check_errors=True)
     exe(on_gpu[0], on_gpu[2], check_errors=True)
     assert stub.contexts == []
+
+
+@pytest.mark.parametrize("device", ["cuda", "sim"])
+def test_many_threads(stub: DriverStub, chain: Make, rng: np.random.Generator, device: str) -> None:
+    """Calls side by side, of different sizes, never share scratch memory."""
+    exe = chain(device)
+    inputs = [(draw(rng, rows, 4), draw(rng, rows, 4)) for rows in (1, 7, 50)]
+    wrong: list[int] = []
+
+    def work(x: "np.ndarray[Any, Any]", z: "np.ndarray[Any, Any]") -> None:
+        expected = x + x + z
+        wrong.extend(len(x) for _ in range(10) if not np.array_equal(exe(x, z), expected))
+
+    threads = [threading.Thread(target=work, args=pair) for pair in inputs]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert wrong == []
 
 
 def test_profile(stub: DriverStub, chain: Make, rng: np.random.Generator) -> None:

@@ -10,6 +10,7 @@ import pytest
 from driver_stub import DriverStub
 from foreign_tensors import Foreign
 
+import stepwell as sw
 from stepwell.runtime.driver import library
 from stepwell.runtime.executable import Executable
 from stepwell.support.errors import ArtifactError, DeviceError, InvalidOptionError, LaunchError
@@ -185,6 +186,22 @@ def test_illegal_access_names_the_kernel_on_request(stub: DriverStub, chain: Mak
     ):
         exe(X, X, check_errors=True)
     assert stub.contexts == []
+
+
+def test_devices_are_checked_before_compiling(stub: DriverStub, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A program that is not even there: nothing has been read when the device is refused."""
+    monkeypatch.setenv("STEPWELL_SIM", "quick")
+    for options, text in (
+        ({"device": "cuda:7"}, "there is no GPU 7: this machine has 1"),
+        ({"device": "cpu"}, "code for target 'cuda:sm_80' does not run on device 'cpu'"),
+        ({"device": "sim:slow"}, "unknown simulation mode 'slow'"),
+        ({"device": "sim"}, "unknown simulation mode 'quick'"),
+        ({"device": "sim:fast", "cuda_graphs": True}, "device 'sim' has no CUDA graphs"),
+    ):
+        with pytest.raises(sw.StepwellError, match=text):
+            sw.compile("missing.mlir", target="cuda:sm_80", **options)
+    with pytest.raises(sw.StepwellError, match="device 'cpu' has no CUDA graphs"):
+        sw.compile("missing.mlir", cuda_graphs=True)
 
 
 def test_missing_code(stub: DriverStub, kit: Any) -> None:

@@ -37,6 +37,10 @@ class Tensor:
     def contiguous(self) -> "Tensor":
         return Tensor(self.torch, self.numpy(), self.device)
 
+    def cpu(self) -> "Any":
+        # What torch_kind() views as numpy.
+        return self.numpy()
+
     def detach(self) -> "Tensor":
         return self
 
@@ -145,6 +149,15 @@ def test_mixed_with_numpy(stub: DriverStub, fake: Torch, chain: Make, rng: np.ra
     assert type(y) is Tensor
     np.testing.assert_array_equal(y.numpy(), x.numpy() + x.numpy() + z)
     assert stub.counts()["cuMemcpyHtoDAsync_v2"] == 1
+
+
+def test_weights_on_the_gpu(stub: DriverStub, fake: Torch, buffers: Make, rng: np.random.Generator) -> None:
+    """A model that lies on a GPU gives its weights from there."""
+    w, ones = on_gpu(fake, draw(rng, 4)), np.ones(4, np.float32)
+    exe = buffers("cuda", w=w, step=ones, count=on_gpu(fake, 0 * ones))
+    got = exe(ones)
+    np.testing.assert_array_equal(got["y"], 1 + (w.numpy() + w.numpy()))
+    assert got["count"].tolist() == [1] * 4
 
 
 def test_graphs(stub: DriverStub, fake: Torch, chain: Make, rng: np.random.Generator) -> None:
