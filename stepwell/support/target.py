@@ -27,7 +27,6 @@ class GpuFacts:
         registers: 32-bit registers of a multiprocessor.
         shared_bytes: shared memory of a multiprocessor.
         shared_limit: shared memory that one block may have.
-        cache_bytes: size of the level 2 cache.
         bandwidth: bytes per second to and from memory.
     """
 
@@ -37,14 +36,13 @@ class GpuFacts:
     registers: int
     shared_bytes: int
     shared_limit: int
-    cache_bytes: int
     bandwidth: float
 
 
 # The A100 (80 GB), the H100 (SXM) and the B200; limits per compute capability as in the CUDA programming guide.
-_A100 = GpuFacts(108, 2048, 32, 1 << 16, 164 << 10, 163 << 10, 40 << 20, 2.04e12)
-_H100 = GpuFacts(132, 2048, 32, 1 << 16, 228 << 10, 227 << 10, 50 << 20, 3.35e12)
-_B200 = GpuFacts(148, 2048, 32, 1 << 16, 228 << 10, 227 << 10, 126 << 20, 8.0e12)
+_A100 = GpuFacts(108, 2048, 32, 1 << 16, 164 << 10, 163 << 10, 2.04e12)
+_H100 = GpuFacts(132, 2048, 32, 1 << 16, 228 << 10, 227 << 10, 3.35e12)
+_B200 = GpuFacts(148, 2048, 32, 1 << 16, 228 << 10, 227 << 10, 8.0e12)
 _GPUS = {"sm_80": _A100, "sm_90": _H100, "sm_90a": _H100, "sm_100": _B200}
 
 

@@ -1,4 +1,4 @@
-"""Estimates that the rules for a GPU share: what fits a multiprocessor, how many waves a launch takes, how long.
+"""Estimates that the rules for a GPU share: what fits a multiprocessor, how many waves a launch takes.
 
 The facts come from the target (``support/target.py``); nothing here was measured.
 """
@@ -6,7 +6,7 @@ The facts come from the target (``support/target.py``); nothing here was measure
 from dataclasses import dataclass
 
 from stepwell.passes.schedules.nvidia.grid import WARP
-from stepwell.support.target import GpuFacts, Target
+from stepwell.support.target import Target
 
 BLOCK_THREADS = 256
 """Threads of a block where nothing else decides: several blocks per multiprocessor, and few idle at the edges."""
@@ -15,8 +15,6 @@ BLOCK_THREADS = 256
 _REGISTER_UNIT = 8
 # Shared memory that the system keeps of each block (compute capability 8.0 and later).
 _RESERVED_SHARED = 1 << 10
-# A launch that does nothing, from the first block's start to the last one's end.
-_LAUNCH_SECONDS = 2e-6
 
 
 @dataclass(frozen=True)
@@ -64,19 +62,3 @@ def occupancy(target: Target, threads: int, registers: int = 32, shared_bytes: i
 def waves(target: Target, blocks: int, resident: int) -> float:
     """Return how often the GPU is filled by ``blocks``, ``resident`` of which fit a multiprocessor."""
     return blocks / (target.multiprocessors * max(resident, 1))
-
-
-def wave_efficiency(target: Target, blocks: int, resident: int) -> float:
-    """Return which part of the GPU's places is in use over all waves, the last and partial one too."""
-    places = target.multiprocessors * max(resident, 1)
-    return blocks / (-(-blocks // places) * places) if blocks else 1.0
-
-
-def transfer_seconds(target: Target, bytes_moved: float, *, in_cache: bool = False) -> float:
-    """Estimate the time to move bytes between memory and the multiprocessors; the cache is about three times faster."""
-    return bytes_moved / (target.gpu.bandwidth * (3 if in_cache else 1)) + _LAUNCH_SECONDS
-
-
-def fits_cache(facts: GpuFacts, bytes_: int) -> bool:
-    """Tell whether a buffer likely stays in the level 2 cache between two kernels."""
-    return bytes_ <= facts.cache_bytes // 2

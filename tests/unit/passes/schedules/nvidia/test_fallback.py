@@ -4,24 +4,14 @@ import numpy as np
 import pytest
 
 from stepwell.backends.nvidia.in_process import compile_text, simulate
-from stepwell.dialects.context import make_context
-from stepwell.passes.schedules.kernel import Kernel
+from stepwell.passes.schedules import schedule_nvidia
 from stepwell.passes.schedules.nvidia.fallback import FallbackRule
-from stepwell.support.bindings import ir
-from stepwell.support.target import Target
-
-TARGET = Target.parse("cuda:sm_90a")
 
 
-def scheduled(text):
-    """Return a kernel text after the fallback alone, whatever other rules take."""
-    with make_context(), ir.Location.unknown():
-        module = ir.Module.parse(text)
-        kernel = Kernel.of(module.body.operations[0].operation)
-        rule = FallbackRule()
-        rule.build(kernel, TARGET, rule.parameters(kernel, TARGET))
-        module.operation.verify()
-        return str(module)
+@pytest.fixture
+def alone(monkeypatch):
+    """Let no other rule take a kernel."""
+    monkeypatch.setattr(schedule_nvidia, "RULES", (FallbackRule(),))
 
 
 SCATTER = """
@@ -171,24 +161,38 @@ def test_what_carries_a_count_runs_in_one_thread(rng):
     np.testing.assert_array_equal(got, expected)
 
 
-def test_reductions_and_temporaries_between_launches(kernel, rng):
+@pytest.mark.parametrize("mode", ["fast", "strict"])
+def test_reductions_and_temporaries_between_launches(kernel, alone, rng, mode):
     """The net below the rules for rows: a softmax, in launches that hand buffers to each other."""
     x = kernel.argument(("s0", 9))
     e = kernel.pointwise([x], "%r = math.exp %i0 : f32")
     total = kernel.reduce(e, [1], "0.0", "%r = arith.addf %o0, %i0 : f32")
     columns = kernel.reduce(x, [0], "0.0", "%r = arith.addf %o0, %i0 : f32")
     same = "(i, j) -> (i, j)"
-    (share,) = kernel.generic(
-        [(e, same), (total, "(i, j) -> (i)")],
-        [(kernel.empty(("s0", 9)), same)],
-        "pp",
-        "%r = arith.divf %i0, %i1 : f32",
-    )
-    text = scheduled(kernel.returns(share, columns))
-    assert text.count("gpu.block<x>") >= 4
-    assert 'stepwell.workspace = "' in text
+    inputs, target = [(e, same), (total, "(i, j) -> (i)")], kernel.empty(("s0", 9))
+    (share,) = kernel.generic(inputs, [(target, same)], "pp", "%r = arith.divf %i0, %i1 : f32")
+    made = compile_text(kernel.returns(share, columns))
+    assert made.info.schedule == "fallback"
+    assert made.info.workspace.symbols == {"s0"}
     # Sums of columns: the loop over rows stays in each thread.
-    assert "9 iterations in 32 threads per block, 1 loops in order inside each" in text
+    assert any("9 iterations in 32 threads per block, 1 loops in order" in text for text in made.info.reasons)
+    for rows in (1, 5):
+        x = rng.standard_normal((rows, 9)).astype("f4")
+        got, sums = simulate(made, [x], mode=mode).outputs
+        e = np.exp(x.astype("f8"))
+        np.testing.assert_allclose(got, e / e.sum(1, keepdims=True), rtol=1e-5)
+        np.testing.assert_allclose(sums, x.astype("f8").sum(0), rtol=1e-5, atol=1e-6)
+
+
+def test_a_product_of_matrices(kernel, alone, rng):
+    """The net below the templates for contractions."""
+    a, b, start = kernel.argument((7, 11)), kernel.argument((11, 5)), kernel.fill("0.0", (7, 5))
+    inputs = [(a, "(m, n, k) -> (m, k)"), (b, "(m, n, k) -> (k, n)")]
+    body = "%p = arith.mulf %i0, %i1 : f32\n%r = arith.addf %o0, %p : f32"
+    (product,) = kernel.generic(inputs, [(start, "(m, n, k) -> (m, n)")], "ppr", body)
+    x, y = rng.standard_normal((7, 11)).astype("f4"), rng.standard_normal((11, 5)).astype("f4")
+    (got,) = simulate(kernel.returns(product), [x, y]).outputs
+    np.testing.assert_allclose(got, x.astype("f8") @ y.astype("f8"), rtol=1e-5, atol=1e-5)
 
 
 COUNT_FROM_MEMORY = """
