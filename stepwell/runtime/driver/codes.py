@@ -11,7 +11,6 @@ _CHOOSE_SIM = "device='sim' runs without a GPU"
 _FIXES = {
     OUT_OF_MEMORY: "free memory of other programs or tensors, or call with smaller ones",
     34: "the library is a stub for linking: put the driver's own libcuda.so.1 before it",
-    35: "install a newer NVIDIA driver",
     46: "another process holds the GPU for itself",
     100: f"{_CHOOSE_SIM}; CUDA_VISIBLE_DEVICES may hide one",
     101: "choose a GPU that is there: device='cuda:0'",
@@ -30,7 +29,6 @@ _BROKEN = {
     717: "a kernel used an address of another memory space",
     718: "a kernel jumped to an illegal address",
     719: "a kernel broke while it ran",
-    721: "a launch with clusters or tensor maps failed",
 }
 _REFUSED = {1: "the launch's sizes or parameters", 701: "registers, threads or shared memory beyond what the GPU has"}
 

@@ -39,7 +39,7 @@ def test_no_driver(chain: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     [
         (100, "device='sim' runs without a GPU; CUDA_VISIBLE_DEVICES may hide one"),
         (34, "the library is a stub for linking"),
-        (35, "install a newer NVIDIA driver"),
+        (802, "the GPU is not ready yet"),
         (803, "restart the machine after an update"),
     ],
 )
