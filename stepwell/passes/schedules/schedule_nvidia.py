@@ -36,7 +36,11 @@ class ScheduleNvidiaPass(Pass):
 
     target: str = option("cuda", help="the GPU to write for, such as cuda:sm_90a")
     choice: int = option(0, help="which of a rule's candidates to build, counted from its best")
+    allow_tf32: bool = option(False, help="let tensor cores round float32 operands of products to 10 bits of fraction")
 
     def apply(self, op: "ir.Operation") -> None:
         """Schedule the kernels of a kernel module, or of all kernel modules nested in a program."""
-        schedule_kernels(op.operation, Target.parse(self.target), RULES, self.choice)
+        rules = RULES
+        if self.allow_tf32:
+            rules = tuple(GemmRule(allow_tf32=True) if isinstance(rule, GemmRule) else rule for rule in RULES)
+        schedule_kernels(op.operation, Target.parse(self.target), rules, self.choice)

@@ -24,11 +24,13 @@ class CudaKernelPipeline(NamedPipeline):
     contract: bool = option(True, help="let a*b+c round once")
     keep_roundings: bool = option(False, help="round to float16 and bfloat16 after every op, as eager torch does")
     line_info: bool = option(False, help="carry the lines of the user's program to the PTX")
+    allow_tf32: bool = option(False, help="let tensor cores round float32 operands of products to 10 bits of fraction")
 
     def steps(self) -> "Sequence[str | Step]":
         """Return the steps."""
+        tf32 = " allow-tf32=true" if self.allow_tf32 else ""
         return [
-            f"schedule-nvidia{{target={self.target}}}",
+            f"schedule-nvidia{{target={self.target}{tf32}}}",
             "verify-scheduled",
             *CudaLoweringPipeline(self.target, self.contract, self.keep_roundings, self.line_info).steps(),
             "verify-target",

@@ -42,22 +42,31 @@ class WarpMatrices(PointerCode):
         return [made] if count == 1 else [self.part(made, number, self.i32) for number in range(count)]
 
     def multiply(self, element: Any, left: Sequence[Any], right: Sequence[Any], sums: Sequence[Any]) -> list[Any]:
-        """Return ``sums + left * right``: 4 numbers from 4 and 2 registers of two ``element``s, f16 or bf16."""
+        """Return ``sums + left * right``: 4 numbers from 4 and 2 registers of two ``element``s, f16 or bf16.
+
+        For f32, registers hold one element each, rounded by ``round_to_tf32``, and the depth is 8.
+        """
         halves = ir.VectorType.get([2], element)
-        is_half = isinstance(element, ir.F16Type)
+        is_half, is_single = isinstance(element, ir.F16Type), isinstance(element, ir.F32Type)
         operands = [self.code.op("llvm.bitcast", (r,), halves) if is_half else r for r in (*left, *right)]
-        kind = enum(f"#nvvm.mma_type<{element}>")
+        kind = enum(f"#nvvm.mma_type<{'tf32' if is_single else element}>")
         attributes = {
             "layoutA": enum("#nvvm.mma_layout<row>"),
             "layoutB": enum("#nvvm.mma_layout<col>"),
             "multiplicandAPtxType": kind,
             "multiplicandBPtxType": kind,
             "operandSegmentSizes": ir.DenseI32ArrayAttr.get([4, 2, 4]),
-            "shape": enum("#nvvm.shape<m = 16, n = 8, k = 16>"),
+            "shape": enum(f"#nvvm.shape<m = 16, n = 8, k = {8 if is_single else 16}>"),
         }
         type_ = llvm.StructType.get_literal([self.f32] * 4)
         made = self.code.effect("nvvm.mma.sync", (*operands, *sums), [type_], attributes).results[0]
         return [self.part(made, number) for number in range(4)]
+
+    def round_to_tf32(self, register: Any) -> Any:
+        """Return an f32 in a register rounded to the nearest number with 10 bits of fraction."""
+        number = self.code.op("llvm.bitcast", (register,), self.f32) if register.type != self.f32 else register
+        attributes = {"rnd": enum("#nvvm.fp_rnd_mode<rna>"), "sat": enum("#nvvm.sat_mode<none>")}
+        return self.code.op("nvvm.convert.float.to.tf32", (number,), self.i32, attributes)
 
     def zero(self) -> Any:
         """Return an f32 zero, to start sums from."""

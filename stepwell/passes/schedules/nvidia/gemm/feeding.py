@@ -40,7 +40,8 @@ class Copies(Staging):
 
     def _copy_item(self, item: Item, step: Expr, stage: Expr) -> None:
         matrices = self.matrices
-        target = matrices.offset(matrices.address(self.tiles.buffer), self.tiles.place(stage, item.free, item.depth))
+        place = self.tiles.position(stage, item.free, item.depth) * self.side.size
+        target = matrices.offset(matrices.address(self.tiles.buffer), place)
         position = self.position(self.start + item.free, step * self.cut.depth + item.depth)
         argument = self.operands.elements.open.inputs[self.side.leaf]
         source = matrices.offset(matrices.address(argument), position * self.side.size)
@@ -101,8 +102,7 @@ class Gathers(Staging):
 
     def _store(self, item: Item, values: list[Any], stage: Expr) -> None:
         code = self.code
-        position, rest = code.ranges.divide(self.tiles.place(stage, item.free, item.depth), Expr.const(self.side.size))
-        assert rest == ZERO
+        position = self.tiles.position(stage, item.free, item.depth)
         with vectors(code, self.unit) as lane:
             vector = code.op("vector.from_elements", tuple(values), code.vector_type(values[0].type))
             store(code, self.tiles.buffer, position + lane, vector)

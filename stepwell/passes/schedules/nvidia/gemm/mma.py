@@ -1,9 +1,9 @@
 """Contractions on tensor cores in the manner of sm_80: asynchronous copies, several stages, ``ldmatrix``, ``mma.sync``.
 
-Operands of 16 bits, sums in float32.  While a stage is multiplied, the copies of the next ones are under way.  Each
-operand comes by the widest asynchronous copy that its layout allows, 16, 8 or 4 bytes; where it allows none (odd
-strides, windows that slide, elements that are computed on the way), through the threads' registers.  All four
-combinations of transpositions are multiplied as they lie.
+Operands of 16 bits, or of 32 that are rounded to tf32; sums in float32.  While a stage is multiplied, the copies of
+the next ones are under way.  Each operand comes by the widest asynchronous copy that its layout allows, 16, 8 or 4
+bytes; where it allows none (odd strides, windows that slide, elements that are computed on the way), through the
+threads' registers.  All four combinations of transpositions are multiplied as they lie.
 """
 
 from dataclasses import dataclass
@@ -13,8 +13,9 @@ from typing import Any, Literal
 from stepwell.passes.schedules.abi import OpenKernel
 from stepwell.passes.schedules.contraction_operands import Operands
 from stepwell.passes.schedules.elements import Elements
+from stepwell.passes.schedules.memory import load
 from stepwell.passes.schedules.nvidia.gemm.feeding import Copies, Feed, Gathers
-from stepwell.passes.schedules.nvidia.gemm.mma_parameters import MmaTile
+from stepwell.passes.schedules.nvidia.gemm.mma_parameters import UNIT, MmaTile
 from stepwell.passes.schedules.nvidia.gemm.problem import Problem, Side
 from stepwell.passes.schedules.nvidia.gemm.sums import Sums
 from stepwell.passes.schedules.nvidia.gemm.swizzled import SwizzledTiles
@@ -171,7 +172,8 @@ class _Writer:
         sums = list(sums)
         element = self.problem.left.factor.value.type.element_type
         across = tile.warp_columns // 8
-        for depth in range(0, tile.depth, 16):
+        # A product takes two units of depth.
+        for depth in range(0, tile.depth, 2 * UNIT // self.problem.left.size):
             left = [
                 self._fragment(self.left, stage, self.row + row, depth, free_first=True)
                 for row in range(0, tile.warp_rows, 16)
@@ -187,23 +189,40 @@ class _Writer:
         return sums
 
     def _fragment(self, feed: Feed, stage: Expr, free: Expr, depth: int, *, free_first: bool) -> list[Any]:
-        """Load the four 8x8 matrices of 16 rows or columns from ``free`` on and 16 steps of the depth.
+        """Load the four matrices of 16 rows or columns from ``free`` on and two units of the depth.
 
         ``free_first`` orders them so that the second one follows along the rows, as fragments of the left operand do;
         in those of the right one it follows along the depth.
         """
         tiles, lane = feed.tiles, self.lane
-        fast, slow = lane // 8 % 2 * 8, lane // 16 * 8
+        unit = tiles.unit
+        if tiles.size > 2 and tiles.along == "free":
+            return self._single_elements(tiles, stage, free, depth, free_first=free_first)
+        fast, slow = lane // 8 % 2, lane // 16
         more_free, more_depth = (fast, slow) if free_first else (slow, fast)
         line = lane % 8
         if tiles.along == "depth":
-            free, at = free + more_free + line, more_depth + depth
+            free, at = free + more_free * 8 + line, more_depth * unit + depth
         else:
-            free, at = free + more_free, more_depth + depth + line
-        place = tiles.place(stage, free, at)
-        address = self.matrices.offset(self.matrices.address(tiles.buffer), place)
+            free, at = free + more_free * 8, more_depth * unit + depth + line
+        position = tiles.position(stage, free, at)
+        address = self.matrices.offset(self.matrices.address(tiles.buffer), position * tiles.size)
         pointer = self.matrices.pointer(address)
-        return self.matrices.load_matrices(pointer, 4, transposed=tiles.along == "free")
+        found = self.matrices.load_matrices(pointer, 4, transposed=tiles.along == "free")
+        return found if tiles.size == 2 else [self.matrices.round_to_tf32(register) for register in found]
+
+    def _single_elements(
+        self, tiles: SwizzledTiles, stage: Expr, free: Expr, depth: int, *, free_first: bool
+    ) -> list[Any]:
+        """Load a fragment of elements that ``ldmatrix`` cannot transpose, one by one."""
+        found = []
+        for number in range(4):
+            fast, slow = number % 2, number // 2
+            more_free, more_depth = (fast, slow) if free_first else (slow, fast)
+            at = self.lane % 4 + (depth + 4 * more_depth)
+            position = tiles.position(stage, free + self.lane // 4 + 8 * more_free, at)
+            found.append(self.matrices.round_to_tf32(load(self.code, tiles.buffer, position)))
+        return found
 
     def _finish(self, place: Place, sums: list[Any]) -> None:
         """Send the sums on their way, pairs of neighbouring columns at a time."""

@@ -55,9 +55,16 @@ class GemmSchedule:
 
 
 class GemmRule(Rule):
-    """Takes kernels of one contraction with pointwise ops before and after it."""
+    """Takes kernels of one contraction with pointwise ops before and after it.
+
+    Args:
+        allow_tf32: whether tensor cores may round float32 operands to 10 bits of fraction.
+    """
 
     name: ClassVar[str] = "gemm"
+
+    def __init__(self, *, allow_tf32: bool = False) -> None:
+        self.allow_tf32 = allow_tf32
 
     def parameters(self, kernel: Kernel, target: Target) -> GemmSchedule:
         """Return the schedule that is estimated to be the fastest."""
@@ -68,7 +75,7 @@ class GemmRule(Rule):
         problem = Problem.of(kernel, find_contraction(kernel))
         ranked: list[tuple[Tile, Estimate]] = [
             *hopper_tiles(problem, target),
-            *mma_tiles(problem, target),
+            *mma_tiles(problem, target, allow_tf32=self.allow_tf32),
             *simt_tiles(problem, target),
             *dot_tiles(problem, target),
         ]

@@ -19,23 +19,25 @@ class SwizzledTiles:
         buffer: the shared memory.
         along: "depth" or "free": what a line runs along.
         size: bytes of an element.
+        unit: elements of a unit.
+        line, stage: elements of a line, and of a stage.
     """
 
     def __init__(self, code: Code, buffer: Buffer, free: int, depth: int, along: str, size: int) -> None:
         self.code, self.buffer, self.along, self.size = code, buffer, along, size
-        lines, elements = (free, depth) if along == "depth" else (depth, free)
-        self.line = elements * size
+        lines, self.line = (free, depth) if along == "depth" else (depth, free)
         self.stage = lines * self.line
+        self.unit = UNIT // size
 
-    def place(self, stage: Expr, free: Expr, depth: Expr) -> Expr:
-        """Return where an element lies, in bytes; ``free`` and ``depth`` count within the tile."""
+    def position(self, stage: Expr, free: Expr, depth: Expr) -> Expr:
+        """Return where an element lies in the buffer; ``free`` and ``depth`` count within the tile."""
         line, element = (free, depth) if self.along == "depth" else (depth, free)
-        unit, rest = self.code.ranges.divide(element * self.size, Expr.const(UNIT))
-        return stage * self.stage + line * self.line + self._swizzled(line, unit) * UNIT + rest
+        unit, rest = self.code.ranges.divide(element, Expr.const(self.unit))
+        return stage * self.stage + line * self.line + self._swizzled(line, unit) * self.unit + rest
 
     def _swizzled(self, line: Expr, unit: Expr) -> Expr:
         """Return which unit of a line holds unit number ``unit``."""
-        units = self.line // UNIT
+        units = self.line // self.unit
         key = line % 8
         if units < 8:
             # Several lines share the banks of 128 bytes: neighbours among them differ by their place there.

@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 from contractions.cases import cases, convolution, matmul
 from contractions.simulated import check
-from contractions.text import Case
+from contractions.text import Case, KernelText
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+
+from stepwell.backends.nvidia.in_process import compile_text, simulate
 
 LAYOUTS = ("m k, k n", "m k, n k", "k m, k n", "k m, n k")
 CASES = dict(cases())
@@ -65,3 +67,24 @@ def test_convolutions(dtype, stride, dilation, channels, outputs, window, groups
     slide = f"h*{stride}+y*{dilation} w*{stride}+x*{dilation}"
     text = f"n g c {slide}, g o c y x -> n g o h w"
     check(convolution(text, **sizes, dtype=dtype, dynamic=dynamic), fresh())
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_float32_goes_to_tensor_cores_only_where_rounding_to_tf32_is_allowed(layout: str) -> None:
+    case = matmul(40, 36, 52, layout)
+    exact, rounded = (compile_text(KernelText(case).write(), options=o) for o in ("", "allow-tf32=true"))
+    assert "mma.sync" not in exact.ptx
+    assert "mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32" in rounded.ptx
+    rng = fresh()
+    a, b = (rng.standard_normal(tuple(map(case.extent, i))).astype("f4") for i in case.indices[:2])
+    left, right = (a if case.indices[0][0] == "m" else a.T), (b if case.indices[1][0] == "k" else b.T)
+    wanted = to_tf32(left).astype("f8") @ to_tf32(right)
+    for shift in (0, 1):
+        (got,) = simulate(rounded, [a, b], shift=shift).outputs
+        np.testing.assert_allclose(got, wanted, rtol=1e-5, atol=1e-5)
+
+
+def to_tf32(array: np.ndarray) -> np.ndarray:
+    """Round to 10 bits of fraction, ties away from zero."""
+    bits = np.ascontiguousarray(array).view(np.uint32)
+    return ((bits + 0x1000) & 0xFFFFE000).astype(np.uint32).view(np.float32)
