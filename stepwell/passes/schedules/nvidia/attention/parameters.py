@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from stepwell.passes.schedules.attention import MOST_WIDTH
+from stepwell.passes.schedules.kernel import Refusal
 
 CHUNK = 8
 """Elements of a copy: 16 bytes."""
@@ -27,12 +28,12 @@ class FlashParameters:
 
     def __post_init__(self) -> None:
         if not 1 <= self.warps <= 8:
-            raise ValueError(f"warps must be 1 to 8, not {self.warps}")
+            raise Refusal(f"warps must be 1 to 8, not {self.warps}")
         if self.columns % 16 or not 16 <= self.columns <= 128:
-            raise ValueError(f"columns must be a multiple of 16 up to 128, not {self.columns}")
+            raise Refusal(f"columns must be a multiple of 16 up to 128, not {self.columns}")
         for name, size in (("depth", self.depth), ("width", self.width)):
             if size % CHUNK or not 0 < size <= MOST_WIDTH:
-                raise ValueError(f"{name} must be a multiple of {CHUNK} up to {MOST_WIDTH}, not {size}")
+                raise Refusal(f"{name} must be a multiple of {CHUNK} up to {MOST_WIDTH}, not {size}")
 
     @property
     def rows(self) -> int:
