@@ -179,7 +179,7 @@ class Program:
     Attributes:
         symbols: sizes read from arguments; all other expressions are over these.
         guards: checked once the symbols are bound.
-        arena_bytes: size of the arena; its slots are multiples of 64 bytes apart.
+        arena_bytes: size of the arena; its slots are multiples of 64 bytes apart, of 256 for a GPU.
         launches: in execution order.
         results: one per result of the signature.  Result ``i`` at ("result", i, 0) is written by the launches; any
             other place is copied from after the last launch, so that outputs are always fresh.
