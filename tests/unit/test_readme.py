@@ -48,6 +48,15 @@ def test_pass_of_ten_minutes(tmp_path: Path) -> None:
     assert "tensor([0., 2., 4.])" in printed
 
 
+def test_simulated_gpu(tmp_path: Path) -> None:
+    """The program of the example runs on the simulated GPU."""
+    example, use = blocks("python")[0].replace("/tmp/gated.swx", str(tmp_path / "gated.swx")), blocks("python")[3]
+    printed = run(tmp_path, "simulated.py", example.partition("exe = ")[0] + use)
+    assert "torch.Size([3, 64])" in printed
+    assert "schedule: gemm" in printed
+    assert ".visible .entry" in printed
+
+
 def test_commands_exist() -> None:
     """Every command that the README names is a target of the Makefile."""
     makefile = (ROOT / "Makefile").read_text()
