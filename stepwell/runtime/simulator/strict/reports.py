@@ -1,5 +1,6 @@
 """The errors of the strict machine: both sides of a finding, by line, block and thread."""
 
+from textwrap import shorten
 from typing import NoReturn
 
 from stepwell.runtime.simulator.ptx.module import Entry, Instruction
@@ -7,6 +8,9 @@ from stepwell.runtime.simulator.strict.clocks import place_of
 from stepwell.runtime.simulator.strict.races import Conflict, Party
 from stepwell.runtime.simulator.strict.works import Works
 from stepwell.support.errors import RaceError, SimulationError, SourceLocation
+
+_LONGEST = 160
+"""Characters of an instruction that are shown: a wgmma names a hundred registers."""
 
 
 class Reports:
@@ -51,4 +55,4 @@ class Reports:
     def _line(self, party: Party) -> str:
         ins = self._entry.instructions[party.place]
         source = f" ({SourceLocation(*ins.source)})" if ins.source is not None else ""
-        return f"PTX line {ins.line}{source}: {ins.text}"
+        return f"PTX line {ins.line}{source}: {shorten(ins.text, _LONGEST)}"

@@ -4,13 +4,18 @@ import re
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from unittest.mock import patch
 
 import numpy as np
 from ptx_edits import Mutant, mutants
 
+from stepwell.runtime.simulator.strict import machine
 from stepwell.support.errors import SimulationError
 
 Results = list[np.ndarray]
+TURNS = 100_000
+"""Turns of warps after which a mutant counts as endless; the kernels here take fewer than a tenth of it."""
+
 SEEDS = (0, 1)
 """A mutant that the checker lets pass must also give right numbers in both of these orders to count as missed."""
 
@@ -101,7 +106,8 @@ def judge(family: Family, mutant: Mutant) -> Verdict:
 def problem(family: Family, ptx: str, seed: int) -> tuple[str, str] | None:
     """Return what the strict simulator finds wrong with a version of the kernel: ("checker" or "data", details)."""
     try:
-        results = family.run(ptx, seed)
+        with patch.object(machine, "TURNS", TURNS):
+            results = family.run(ptx, seed)
     except SimulationError as error:
         return "checker", f"{type(error).__name__}: {error}"
     for number, (result, expected) in enumerate(zip(results, family.expected, strict=True)):

@@ -15,6 +15,7 @@ from stepwell.backends.nvidia.in_process import Compiled, compile_text, simulate
 from stepwell.passes.schedules.nvidia.gemm import rule
 from stepwell.passes.schedules.nvidia.gemm.model import Estimate
 from stepwell.passes.schedules.nvidia.hopper.parameters import HopperTile
+from stepwell.support.target import Target
 
 BFLOAT16 = np.dtype(ml_dtypes.bfloat16)
 FOLDER = Path(__file__).with_name("kernels")
@@ -68,7 +69,7 @@ CASES = {
     "gemm_f32": Case((((24, 40), "f4"), ((40, 28), "f4")), np.matmul, 1e-6),
     "gemm_f16": Case((((32, 248), "f2"), ((248, 32), "f2")), np.matmul, 1e-3, "cuda:sm_80"),
     "gemm_hopper": Case(
-        (((64, 200), BFLOAT16), ((72, 200), BFLOAT16)), lambda x, y: x @ y.T, 1e-2, tile=HopperTile(1, 64, 2)
+        (((100, 200), BFLOAT16), ((56, 200), BFLOAT16)), lambda x, y: x @ y.T, 1e-2, tile=HopperTile(1, 64, 2)
     ),
     "attention": Case((((1, 1, 100, 16), "f2"),) * 3, _attention, 3e-3),
 }
@@ -83,7 +84,9 @@ def compiled(name: str) -> Compiled:
     if case.tile is None:
         return compile_text(text, target=case.target)
     chosen = [(case.tile, Estimate(0.0, 1.0, "arithmetic"))]
-    with patch.object(rule, "hopper_tiles", lambda problem, target: chosen):
+    # One multiprocessor, so that a block walks over several tiles.
+    one = patch.object(Target, "multiprocessors", property(lambda target: 1))
+    with one, patch.object(rule, "hopper_tiles", lambda problem, target: chosen):
         return compile_text(text, target=case.target)
 
 

@@ -9,7 +9,7 @@ from mutated_kernels import families
 from ptx_edits import OPERATORS, mutants, statements
 
 SAMPLE = 3
-QUICK = ("pointwise", "transpose", "row_sums", "softmax", "gemm_f16", "attention")
+QUICK = ("pointwise", "transpose", "row_sums", "softmax", "gemm_f16", "gemm_hopper", "attention")
 
 
 @pytest.mark.parametrize("name", QUICK)

@@ -20,7 +20,8 @@ def test_halves_of_a_word() -> None:
 
 def test_copy_of_part_of_a_piece_needs_finer_granules() -> None:
     """Words are accessed first, then the copy reads three of four bytes."""
-    body = "st.shared.u32 [%r3], %r0; bar.sync 0; cp.async.ca.shared.global [%r3], [%d3], 4, 3; {} ld.shared.u32 %r6, [%r3];"
+    copy = "cp.async.ca.shared.global [%r3], [%d3], 4, 3;"
+    body = "st.shared.u32 [%r3], %r0; bar.sync 0;" + copy + "{} ld.shared.u32 %r6, [%r3];"
     run(body.format("cp.async.wait_all;"))
     with pytest.raises(RaceError, match="a copy that thread"):
         run(body.format(""))
