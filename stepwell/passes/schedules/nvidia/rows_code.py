@@ -161,7 +161,7 @@ class RowWriter:
     def store(self, phase: Phase) -> None:
         """Write the results of a phase."""
         if not phase.extents:
-            self.where_leading(lambda: self._store_parts(phase, Slot(ZERO, ())))
+            self._store_parts(phase, Slot(ZERO, ()))
             return
 
         def step(slot: Slot, values: list[Any]) -> list[Any]:
@@ -191,7 +191,14 @@ class RowWriter:
         flat = Buffer(buffer.memref, buffer.element, self.kernel.shape(value), constant=False)
         # Read outside of the condition: what is read is there in any case, and may be wanted again.
         element = self.elements.read(value, indices)
-        self._where([slot.exists, self.place.exists], lambda: store(self.code, flat, flat.position(indices), element))
+
+        def write() -> None:
+            store(self.code, flat, flat.position(indices), element)
+
+        if slot.indices:
+            self._where([slot.exists, self.place.exists], write)
+        else:
+            self.where_leading(write)
 
     def _where(self, conditions: Sequence[Any], then: Callable[[], None]) -> None:
         known = [condition for condition in conditions if condition is not None]

@@ -32,8 +32,9 @@ _TEAM_LIMIT = 512
 _SECTOR_BYTES = 32
 # Simple instructions of a thread in the time that a multiprocessor takes for a sector of its level 1 cache.
 _SECTOR_COST = 64
-# Steps of a reduction that one thread may well do alone.
-_STEPS_ALONE = 8
+# Steps of a reduction that one thread may well do alone, and at least so many where several blocks share a row.
+_STEPS_ALONE = 16
+_STEPS_SHARED = 8
 # Threads of a block where several share a row, and how many do where its length is not known.
 _SHARING_THREADS = 256
 _SPLITS_UNKNOWN = 64
@@ -81,7 +82,7 @@ def choose_layout(kernel: Kernel, target: Target, work: RowWork) -> RowLayout:
     candidates = [within]
     for fast in live:
         order = (*(number for number in live if number != fast), fast)
-        candidates.append(RowLayout(_team_across(target, work, fast), order, Wide(1, reason="lanes lie across rows")))
+        candidates.append(RowLayout(_team_across(target, work), order, Wide(1, reason="lanes lie across rows")))
     return min(candidates, key=lambda layout: _cost(kernel, work, layout))
 
 
@@ -142,10 +143,10 @@ def _short_team(count: int) -> int:
     return min(teams, key=lambda team: (granules(count, team) * team, team))
 
 
-def _team_across(target: Target, work: RowWork, fast: int) -> Arrangement:
-    """Give neighbouring threads neighbouring rows along variable ``fast``, and each row a team of such threads."""
+def _team_across(target: Target, work: RowWork) -> Arrangement:
+    """Give neighbouring threads neighbouring rows, and each row a team of such threads."""
     rows = known_extent(work.rows)
-    across = min(WARP, power_of_two(known_extent(work.extents[fast])))
+    across = min(WARP, power_of_two(rows))
     points = max(phase.points for phase in work.phases)
     team = 1
     if not work.alone:
@@ -175,7 +176,7 @@ def share_rows(target: Target, work: RowWork, layout: RowLayout) -> RowLayout:
     longest = max(work.phases, key=lambda phase: phase.points)
     if all(extent.is_constant for extent in longest.extents):
         steps = granules(longest.points, layout.wide.lanes) // team
-        splits = min(room, steps // _STEPS_ALONE)
+        splits = min(room, steps // _STEPS_SHARED)
     else:
         # A row of any length: worth it where almost all of the GPU would be idle.
         splits = min(room, _SPLITS_UNKNOWN) if room > WARP else 1

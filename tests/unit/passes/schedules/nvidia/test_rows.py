@@ -138,7 +138,7 @@ def write_argmax(kernel, shape, axis, body=ARGMAX):
 
 
 @pytest.mark.parametrize(
-    ("shape", "axis"), [((5, 37), 1), ((5, 37), 0), ((3, 4, 50), 1), ((2, 1500), 1), ((3000,), 0)], ids=str
+    ("shape", "axis"), [((5, 37), 1), ((5, 37), 0), ((3, 4, 50), 1), ((2, 1500), 1), ((9000,), 0)], ids=str
 )
 def test_maxima_with_their_indices(kernel, rng, shape, axis):
     """The first of equals, the first NaN, and a row of nothing but negative infinity."""
@@ -334,6 +334,22 @@ def test_results_without_reductions_are_written_on_the_way(kernel, rng):
     assert run.counts.bytes["global", "load"] == x.nbytes + y.nbytes
 
 
+def write_columns_on_the_way(kernel, shape):
+    """Append doubled elements of a new argument, and the sums of their columns."""
+    a = kernel.argument(shape)
+    doubled = kernel.pointwise([a], "%r = arith.addf %i0, %i0 : f32")
+    return kernel.reduce(doubled, (0,), "0.0", ADD), doubled
+
+
+def test_results_on_the_way_of_rows_that_blocks_share(new_kernel, rng):
+    """Rows of one element, too, where one thread of the team writes."""
+    for shape in ((1500, 5), (1, 40)):
+        kernel = new_kernel()
+        made = compile_text(kernel.returns(*write_columns_on_the_way(kernel, shape)))
+        x = rng.standard_normal(shape).astype("f4")
+        close(simulate(made, [x]).outputs, [2 * x.sum(0, dtype="f8"), x + x])
+
+
 def write_layer_norm(kernel, rows, length):
     """Append a layer norm of a new argument's rows, with weights."""
     a, weight = kernel.argument((rows, length)), kernel.argument((length,))
@@ -382,6 +398,8 @@ STRICT = {
     "softmax in shared memory": lambda k: write_softmax(k, (1, 17000), 1),
     "layer norm": lambda k: write_layer_norm(k, 3, 512),
     "argmax": lambda k: write_argmax(k, (3, 500), 1)[1],
+    "argmax in two stages": lambda k: write_argmax(k, (1, 9000), 1)[1],
+    "on the way": lambda k: write_columns_on_the_way(k, (1500, 5))[1],
     "dynamic": lambda k: write_softmax(k, ("s0", "s1"), 1),
 }
 
