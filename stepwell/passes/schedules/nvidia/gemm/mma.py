@@ -13,6 +13,7 @@ from typing import Any, Literal
 from stepwell.passes.schedules.abi import OpenKernel
 from stepwell.passes.schedules.contraction_operands import Operands
 from stepwell.passes.schedules.elements import Elements
+from stepwell.passes.schedules.indexing import ZERO
 from stepwell.passes.schedules.memory import load
 from stepwell.passes.schedules.nvidia.gemm.feeding import Copies, Feed, Gathers
 from stepwell.passes.schedules.nvidia.gemm.mma_parameters import UNIT, MmaTile
@@ -26,6 +27,9 @@ from stepwell.support.symbolic import Expr
 
 _BANKS = 128
 _FRAGMENT_SUMS = 4
+_PAIR = 2
+# Columns of four matrices, which threads share by eights where the lines of the right operand are scattered.
+_COLUMNS = 32
 
 
 def write_mma(
@@ -79,25 +83,34 @@ class _Writer:
     def __init__(self, launch: _Launch, block: Block) -> None:
         self.code, self.sums, self.cut, self.tile = launch.opened.code, launch.sums, launch.cut, launch.tile
         self.problem, self.block = launch.cut.problem, block
-        self.wide = launch.wide
+        self.wide, self.copies = launch.wide, launch.copies
         self.matrices = WarpMatrices(self.code)
         self.operands = Operands(launch.opened, launch.elements, self.problem.contraction)
         tile, problem = self.tile, self.problem
         self.left = self._feed("left", problem.left, tile.rows, launch.copies[0])
-        self.right = self._feed("right", problem.right, tile.columns, launch.copies[1])
+        self.right = self._feed(
+            "right", problem.right, tile.columns, launch.copies[1], scattered=self._gathers_columns()
+        )
         warp, lane = self.code.ranges.divide(block.thread, Expr.const(WARP))
         self.lane = lane
         row, column = self.code.ranges.divide(warp, Expr.const(tile.columns // tile.warp_columns))
         self.row, self.column = row * tile.warp_rows, column * tile.warp_columns
 
-    def _feed(self, name: str, side: Side, free: int, copies: int) -> Feed:
+    def _gathers_columns(self) -> bool:
+        """Tell whether threads get eight neighbouring columns: results are written by more than pairs of them."""
+        problem = self.problem
+        by_fours = problem.columns % 4 == ZERO if self.sums.splits > 1 else problem.result_run >= 4
+        along_depth = not self.copies[1] or problem.right.along == "depth"
+        return self.wide and by_fours and along_depth and self.tile.warp_columns % _COLUMNS == 0
+
+    def _feed(self, name: str, side: Side, free: int, copies: int, *, scattered: bool = False) -> Feed:
         """Return what brings an operand to shared memory."""
         tile = self.tile
         along = side.along if copies else "depth"
         shape = (tile.stages * free * tile.depth,)
         element = side.factor.value.type.element_type
         buffer = self.block.shared(name, element, shape, alignment=_BANKS)
-        tiles = SwizzledTiles(self.code, buffer, free, tile.depth, along, side.size)
+        tiles = SwizzledTiles(self.code, buffer, free, tile.depth, along, side.size, scattered=scattered)
         if copies:
             return Copies(self.matrices, self.operands, self.cut, side, free, copies, self.block, tiles)
         return Gathers(self.operands, self.cut, side, free, self.block, tiles)
@@ -175,12 +188,12 @@ class _Writer:
         # A product takes two units of depth.
         for depth in range(0, tile.depth, 2 * UNIT // self.problem.left.size):
             left = [
-                self._fragment(self.left, stage, self.row + row, depth, free_first=True)
+                self._fragment(self.left, stage, self.row, row, depth, free_first=True)
                 for row in range(0, tile.warp_rows, 16)
             ]
             right: list[list[Any]] = []
             for column in range(0, tile.warp_columns, 16):
-                found = self._fragment(self.right, stage, self.column + column, depth, free_first=False)
+                found = self._fragment(self.right, stage, self.column, column, depth, free_first=False)
                 right += [found[:2], found[2:]]
             for number in range(0, len(sums), _FRAGMENT_SUMS):
                 row, column = divmod(number // _FRAGMENT_SUMS, across)
@@ -188,8 +201,10 @@ class _Writer:
                 sums[here] = self.matrices.multiply(element, left[row], right[column], sums[here])
         return sums
 
-    def _fragment(self, feed: Feed, stage: Expr, free: Expr, depth: int, *, free_first: bool) -> list[Any]:
-        """Load the four matrices of 16 rows or columns from ``free`` on and two units of the depth.
+    def _fragment(self, feed: Feed, stage: Expr, free: Expr, within: int, depth: int, *, free_first: bool) -> list[Any]:
+        """Load the four matrices of 16 rows or columns and two units of the depth.
+
+        The rows or columns are those from ``within`` on of the warp's, which start at ``free``.
 
         ``free_first`` orders them so that the second one follows along the rows, as fragments of the left operand do;
         in those of the right one it follows along the depth.
@@ -197,14 +212,19 @@ class _Writer:
         tiles, lane = feed.tiles, self.lane
         unit = tiles.unit
         if tiles.size > 2 and tiles.along == "free":
-            return self._single_elements(tiles, stage, free, depth, free_first=free_first)
+            return self._single_elements(tiles, stage, free + within, depth, free_first=free_first)
         fast, slow = lane // 8 % 2, lane // 16
         more_free, more_depth = (fast, slow) if free_first else (slow, fast)
         line = lane % 8
-        if tiles.along == "depth":
-            free, at = free + more_free * 8 + line, more_depth * unit + depth
+        if tiles.scattered:
+            start, matrix = divmod(within, _COLUMNS)
+            matrices = more_free * 2 + matrix // 8 * 2
+            free = free + start * _COLUMNS + matrices + line // 2 * 8 + line % 2
+            at = more_depth * unit + depth
+        elif tiles.along == "depth":
+            free, at = free + within + more_free * 8 + line, more_depth * unit + depth
         else:
-            free, at = free + more_free * 8, more_depth * unit + depth + line
+            free, at = free + within + more_free * 8, more_depth * unit + depth + line
         position = tiles.position(stage, free, at)
         address = self.matrices.offset(self.matrices.address(tiles.buffer), position * tiles.size)
         pointer = self.matrices.pointer(address)
@@ -225,21 +245,28 @@ class _Writer:
         return found
 
     def _finish(self, place: Place, sums: list[Any]) -> None:
-        """Send the sums on their way, pairs of neighbouring columns at a time."""
-        tile, code = self.tile, self.code
+        """Send the sums on their way, neighbouring columns at a time."""
+        tile = self.tile
         across = tile.warp_columns // 8
-        row, column = place.row + self.row + self.lane // 4, place.column + self.column + self.lane % 4 * 2
-        for number in range(0, len(sums), 2):
-            fragment, half = divmod(number, _FRAGMENT_SUMS)
-            down, over = divmod(fragment, across)
-            with vectors(code, 2):
-                pair = code.op("vector.from_elements", tuple(sums[number : number + 2]), code.vector_type(sums[0].type))
-            self.sums.keep(
-                place,
-                row + 16 * down + 4 * half,
-                column + 8 * over,
-                pair,
-                wide=self.wide,
-                row_tile=tile.rows,
-                column_tile=tile.columns,
-            )
+        row, column = place.row + self.row + self.lane // 4, place.column + self.column
+        gathered = self.right.tiles.scattered
+        most = min(8, self.problem.result_run if self.sums.splits == 1 else 4) if gathered else _PAIR
+        together = 4 if gathered else 1
+        for down in range(tile.warp_rows // 16):
+            for over in range(0, across, together):
+                for half in (0, 1):
+                    numbers = [
+                        (down * across + over + matrix) * _FRAGMENT_SUMS + half * _PAIR + element
+                        for matrix in range(together)
+                        for element in range(_PAIR)
+                    ]
+                    here = column + 8 * over + self.lane % 4 * (_PAIR * together)
+                    for start in range(0, len(numbers), most):
+                        values = [sums[number] for number in numbers[start : start + most]]
+                        self._keep(place, row + 16 * down + 8 * half, here + start, values)
+
+    def _keep(self, place: Place, row: Expr, column: Expr, values: list[Any]) -> None:
+        tile, code = self.tile, self.code
+        with vectors(code, len(values)):
+            vector = code.op("vector.from_elements", tuple(values), code.vector_type(values[0].type))
+        self.sums.keep(place, row, column, vector, wide=self.wide, row_tile=tile.rows, column_tile=tile.columns)

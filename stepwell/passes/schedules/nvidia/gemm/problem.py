@@ -53,7 +53,8 @@ class Problem:
         contraction: what the analysis found.
         rows, columns, depth, outer: how many iterations each group of loops has.
         left, right: the operands.
-        result_run: neighbouring columns, a power of two, that all memory behind the sums holds together.
+        result_run: neighbouring columns, a power of two, that all memory behind the sums holds together and one access
+            takes.
     """
 
     kernel: Kernel
@@ -148,7 +149,7 @@ def _content(expr: Expr) -> int:
 
 
 def _result_run(kernel: Kernel, contraction: Contraction) -> int:
-    """Return the neighbouring columns, a power of two up to 16, that are read and written together behind the sums."""
+    """Return how many neighbouring columns, a power of two, accesses of 16 bytes read and write behind the sums."""
     if not contraction.columns:
         return 1
     ranges, loops = loop_variables(contraction)
@@ -170,5 +171,6 @@ def _result_run(kernel: Kernel, contraction: Contraction) -> int:
             if not item.regular or access.guarded or access.value not in known or stride not in (ZERO, ONE):
                 return 1
             if stride == ONE:
-                run = min(run, _run(contraction, access, contraction.columns, True))
+                most = WIDE // bytes_of(access.value.type.element_type)
+                run = min(run, most, _run(contraction, access, contraction.columns, True))
     return run

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,7 @@ from stepwell.passes.schedules.nvidia.gemm.problem import Problem
 from stepwell.passes.schedules.nvidia.gemm.rule import GemmRule, GemmSchedule
 from stepwell.passes.schedules.nvidia.gemm.simt_choice import SHAPES, simt_tile
 from stepwell.passes.schedules.nvidia.gemm.simt_parameters import SimtTile
+from stepwell.runtime import simulator
 from stepwell.support.bindings import ir
 from stepwell.support.target import Target
 
@@ -126,3 +128,15 @@ def test_instructions_and_bytes_stay_within_what_was_recorded(name: str) -> None
     # Each operand comes from memory once.
     assert counts.bytes["global", "load"] <= loaded
     assert counts.bytes["global", "store"] == 128 * 128 * (2 if dtype == "f16" else 4)
+
+
+@pytest.mark.parametrize("layout", ["m k, n k", "m k, k n", "k m, k n", "k m, n k"])
+def test_tensor_cores_are_fed_without_bank_conflicts(layout: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(simulator, "Simulator", partial(simulator.Simulator, traffic=True))
+    for tile in (MmaTile(64, 64, 32, 32, 32), MmaTile(64, 64, 64, 32, 32, 3)):
+        case = matmul(64, 64, 128, layout, dtype="f16", after="residual")
+        counts = check(case, np.random.default_rng(2), compile_case(case, tile)).counts
+        assert counts.passes == counts.least_passes
+        if layout.endswith("n k"):
+            # Threads hold eight neighbouring columns: each sector of the result is written once.
+            assert counts.sectors["store"] * 32 == counts.bytes["global", "store"]
