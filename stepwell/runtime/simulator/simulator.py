@@ -1,5 +1,6 @@
 """The simulated device."""
 
+import math
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -170,8 +171,8 @@ def _batch_size(launch: Launch) -> int:
 
 def _check_launch(entry: Entry, blocks: int, threads: int, params: bytes, cluster: int) -> None:
     """Refuse a launch that the driver would refuse."""
-    limit = entry.directives.get("maxntid", entry.directives.get("reqntid", (MAX_THREADS,)))[0]
-    required = entry.directives.get("reqntid", (threads,))[0]
+    limit = math.prod(entry.directives.get("maxntid", entry.directives.get("reqntid", (MAX_THREADS,))))
+    required = math.prod(entry.directives.get("reqntid", (threads,)))
     problem = ""
     if blocks < 1 or cluster < 1 or blocks % cluster:
         problem = f"{blocks} blocks in clusters of {cluster}"

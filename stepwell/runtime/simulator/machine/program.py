@@ -7,7 +7,7 @@ from stepwell.runtime.simulator.machine.binding import Binder, Source, located
 from stepwell.runtime.simulator.machine.lanes import Lanes
 from stepwell.runtime.simulator.machine.registry import Definition, Step, Wait, definition
 from stepwell.runtime.simulator.ptx.module import Entry, Guard, Instruction, Label, Register, Symbol
-from stepwell.support.errors import SimulationError, UnsupportedPtxError
+from stepwell.support.errors import SimulationError
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,17 +159,3 @@ def _branch_table(bind: Binder, guard: Source | None) -> Control:
     if not isinstance(index, Register) or not isinstance(table, Symbol) or table.name not in bind.entry.branch_tables:
         bind.fail("a register and a list of branch targets are expected")
     return Control("table", guard, index=bind.source(index, "u32"), targets=bind.entry.branch_tables[table.name])
-
-
-def unknown_instructions(entry: Entry) -> list[UnsupportedPtxError]:
-    """Return an error for each instruction that does not decode, all of them."""
-    found: list[UnsupportedPtxError] = []
-    for ins in entry.instructions:
-        probe = Entry(entry.name, entry.parameters, entry.parameter_bytes, entry.registers, entry.variables)
-        probe.branch_tables = entry.branch_tables
-        probe.instructions = [ins]
-        try:
-            Program(probe)
-        except UnsupportedPtxError as error:
-            found.append(error)
-    return found

@@ -27,7 +27,7 @@ def test_turns(execute: Execute, name: str, space: str) -> None:
     """Threads that name one of four places take turns in the order of their numbers."""
     kind = "u32" if name in ("add", "min", "max", "inc", "dec") else "b32"
     rng = np.random.default_rng(1)
-    values = rng.integers(0, 6, 64, dtype=np.uint32)
+    values = rng.integers(0, 6, 32, dtype=np.uint32)
     start = np.array([5, 0, 3, 7], np.uint32)
     suffix = {"global": ".global", "shared": ".shared", "generic": ""}[space]
     place = {"global": "%d13", "shared": "%d15", "generic": "%d16"}[space]
@@ -35,17 +35,17 @@ def test_turns(execute: Execute, name: str, space: str) -> None:
       and.b32 %r2, %r0, 3; mul.wide.u32 %d10, %r2, 4; mul.wide.u32 %d11, %r0, 4;
       add.u64 %d12, %d0, %d11; ld.global.u32 %r3, [%d12];
       add.u64 %d13, %d1, %d10; ld.global.u32 %r4, [%d13];
-      cvt.u64.u32 %d14, %r1; add.u64 %d15, %d14, %d10; st.shared.u32 [%d15], %r4; bar.sync 0;
+      cvt.u64.u32 %d14, %r1; add.u64 %d15, %d14, %d10;
+      setp.lt.u32 %p1, %r0, 4; @%p1 st.shared.u32 [%d15], %r4; bar.sync 0;
       cvta.shared.u64 %d16, %d15;
       atom{suffix}.{name}.{kind} %r5, [{place}], %r3;
       bar.sync 0;
       mov.u32 %r6, %r5; ld.shared.u32 %r7, [%d15];
-      {"st.global.u32 [%d13], %r7;" if space != "global" else ""}
       add.u64 %d17, %d2, %d11; st.global.u32 [%d17], %r6;"""
-    out = np.zeros(64, np.uint32)
-    found = execute(body, values, start, out, threads=64)
+    out = np.zeros(32, np.uint32)
+    found = execute(body, values, start, out, threads=32)
     state = start.tolist()
-    for thread in range(64):
+    for thread in range(32):
         assert found[thread] == state[thread % 4], thread
         state[thread % 4] = STEP[name](state[thread % 4], int(values[thread])) & 0xFFFFFFFF
 
