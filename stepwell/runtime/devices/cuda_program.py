@@ -12,20 +12,20 @@ from numpy.typing import NDArray
 
 from stepwell.runtime.binding import STATUS_BYTES, Bases, Place
 from stepwell.runtime.devices.cuda_frames import CudaFrame, CudaFrames
-from stepwell.runtime.devices.cuda_table import LaunchTable, TableWriter
+from stepwell.runtime.devices.cuda_steps import Stepper
+from stepwell.runtime.devices.cuda_table import LaunchTable, MapSlot, TableWriter
 from stepwell.runtime.devices.device import PLAIN, CallMode, Tensor
 from stepwell.runtime.devices.failures import describe, failure
 from stepwell.runtime.devices.grid_program import MAP_BYTES, WIDE, WORD, BoundGrids, GridBinder
 from stepwell.runtime.devices.staging import Staging
-from stepwell.runtime.driver.codes import broken, is_sticky, refused
-from stepwell.runtime.driver.gpu import Block, Gpu
+from stepwell.runtime.driver.codes import refused
+from stepwell.runtime.driver.gpu import NO_TIMING, Block, Gpu
 from stepwell.runtime.driver.modules import Module
 from stepwell.runtime.driver.queues import CudaQueue, TorchQueue
-from stepwell.runtime.driver.tensor_maps import TensorMaps
+from stepwell.runtime.driver.tensor_maps import encode
 from stepwell.runtime.driver.tensors import DeviceKind, TorchDeviceKind
 from stepwell.runtime.launcher import launcher
 from stepwell.runtime.memory import address_of
-from stepwell.runtime.report import Sample
 
 _ROW_FUNCTIONS = (
     "cuCtxPushCurrent_v2",
@@ -37,8 +37,9 @@ _ROW_FUNCTIONS = (
     "cuStreamWaitEvent",
     "cuEventRecord",
 )
-_NO_TIMING, _TIMING = 2, 0
 _MAP_WORDS = MAP_BYTES // WORD
+_MOST_MAPS = 64
+"""Addresses of one tensor whose maps are kept; an allocator gives few."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +80,6 @@ class CudaProgram:
         self._binder = binder
         self._slots = len(binder.checked) + 1
         self._frames = CudaFrames(self._slots)
-        self._maps = TensorMaps(code.gpu)
         self._launch = launcher()
         self._addresses = {name: self._gpu.driver.address(name) for name in _row_functions(code, binder)}
         self._prepared: list[Block] = []
@@ -89,7 +89,7 @@ class CudaProgram:
 
     def _event(self) -> int:
         with self._gpu.current():
-            return self._gpu.driver.handle("cuEventCreate", _NO_TIMING)
+            return self._gpu.driver.handle("cuEventCreate", NO_TIMING)
 
     def bind(self, sizes: Mapping[str, int]) -> BoundCuda:
         """Return the program for these sizes."""
@@ -222,17 +222,23 @@ class CudaProgram:
         words = table.words.copy()
         bases[-1] = address_of(words)
         words[table.patches] += bases[table.patch_bases]
-        for position, view, number in table.maps:
-            address = int(bases[view.place.base]) + view.place.offset
-            kernel = describe(self._binder.program.launches[number])
-            words[position : position + _MAP_WORDS] = self._maps.words(view, address, kernel)
+        for slot in table.maps:
+            address = int(bases[slot.base]) + slot.offset
+            encoded = slot.encoded.get(address)
+            words[slot.word : slot.word + _MAP_WORDS] = self._encode(slot, address) if encoded is None else encoded
         if mode.samples is None and not mode.check_errors:
-            self._call(table, words, table.first, len(words))
+            self.call_rows(table, words, table.first, len(words))
         else:
-            _Stepper(self, table, words, queue, mode).run()
+            Stepper(self, table, words, queue, mode).run()
 
-    def _call(self, table: LaunchTable, words: NDArray[np.int64], first: int, last: int) -> None:
-        """Call the rows from one word to another."""
+    def _encode(self, slot: MapSlot, address: int) -> NDArray[np.int64]:
+        if len(slot.encoded) >= _MOST_MAPS:
+            slot.encoded.clear()
+        found = slot.encoded[address] = encode(self._gpu, slot.view, address, self.describe(slot.number))
+        return found
+
+    def call_rows(self, table: LaunchTable, words: NDArray[np.int64], first: int, last: int) -> None:
+        """Call the rows from one word to another; raises LaunchError, with the caller's context restored."""
         start = address_of(words)
         failed = self._launch(start + WORD * first, start + WORD * last, -1)
         if failed:
@@ -276,68 +282,6 @@ class CudaProgram:
             writer.call("cuEventRecord", turn, Place(stream, 0))
         writer.call("cuCtxPopCurrent_v2", writer.room(1))
         return writer.finish()
-
-
-class _Stepper:
-    """Calls the rows of a table launch by launch, to measure each, or to see each fail.
-
-    The first and last rows make the context the thread's own and give it back; between them it stays so.
-    """
-
-    def __init__(
-        self, program: CudaProgram, table: LaunchTable, words: NDArray[np.int64], queue: CudaQueue, mode: CallMode
-    ) -> None:
-        self._program = program
-        self._table = table
-        self._words = words
-        self._queue = queue
-        self._mode = mode
-        self._driver = queue.gpu.driver
-        self._events: list[tuple[int, int, int]] = []
-
-    def run(self) -> None:
-        """Call all rows."""
-        at = self._table.first
-        try:
-            for number, first, last in self._table.launches:
-                self._rows(at, first)
-                self._launch(number, first, last)
-                at = last
-            self._rows(at, len(self._words))
-            self._measure()
-        finally:
-            for _, begin, end in self._events:
-                self._driver.attempt("cuEventDestroy_v2", begin)
-                self._driver.attempt("cuEventDestroy_v2", end)
-
-    def _rows(self, first: int, last: int) -> None:
-        self._program._call(self._table, self._words, first, last)
-
-    def _launch(self, number: int, first: int, last: int) -> None:
-        measured = self._mode.samples is not None
-        if measured:
-            begin, end = (self._driver.handle("cuEventCreate", _TIMING) for _ in range(2))
-            self._events.append((number, begin, end))
-            self._driver.call("cuEventRecord", begin, self._queue.stream)
-        self._rows(first, last)
-        if measured:
-            self._driver.call("cuEventRecord", end, self._queue.stream)
-        if self._mode.check_errors:
-            code = self._driver.attempt("cuStreamSynchronize", self._queue.stream)
-            if code:
-                self._driver.attempt("cuCtxPopCurrent_v2", ctypes.byref(ctypes.c_size_t()))
-                name, kernel = self._driver.name_of(code), self._program.describe(number)
-                raise broken(code, name, kernel) if is_sticky(code) else refused(code, name, kernel)
-
-    def _measure(self) -> None:
-        if self._mode.samples is None:
-            return
-        with self._queue.gpu.current():
-            self._queue.wait()
-            for number, begin, end in self._events:
-                milliseconds = ctypes.c_float()
-                self._driver.call("cuEventElapsedTime", ctypes.byref(milliseconds), begin, end)
-                self._mode.samples.append(Sample(number, milliseconds.value / 1e3))
 
 
 def _is_in_place(queue: CudaQueue, kind: Any, value: Any) -> bool:

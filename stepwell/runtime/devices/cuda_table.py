@@ -21,6 +21,26 @@ _CONFIG_WORDS, _ATTRIBUTE_WORDS = 7, 9
 
 
 @dataclass(frozen=True)
+class MapSlot:
+    """A tensor map in a table.
+
+    Attributes:
+        word: its first word.
+        base, offset: where the viewed tensor starts.
+        view: what to encode.
+        number: of the launch.
+        encoded: the words by address, for those addresses that calls have had.
+    """
+
+    word: int
+    base: int
+    offset: int
+    view: BoundMap
+    number: int
+    encoded: dict[int, NDArray[np.int64]] = field(default_factory=dict, compare=False)
+
+
+@dataclass(frozen=True)
 class LaunchTable:
     """The rows of a program for one set of sizes and one way in which pointers lie.
 
@@ -29,7 +49,7 @@ class LaunchTable:
         first: number of words before the rows.
         patches: indices of the words that an address must be added to.
         patch_bases: number of the base whose address it is, for each of them.
-        maps: (first word, map, launch number) of the tensor maps.
+        maps: the tensor maps.
         launches: (number, first word, last word exclusive) of the rows of each launch, in order.
     """
 
@@ -37,7 +57,7 @@ class LaunchTable:
     first: int
     patches: NDArray[np.int64]
     patch_bases: NDArray[np.int64]
-    maps: tuple[tuple[int, BoundMap, int], ...]
+    maps: tuple[MapSlot, ...]
     launches: tuple[tuple[int, int, int], ...]
 
     def launch_at(self, word: int) -> int | None:
@@ -62,7 +82,7 @@ class TableWriter:
     _data_patches: list[tuple[int, int]] = field(default_factory=list)
     _rows: list[int] = field(default_factory=list)
     _row_patches: list[tuple[int, int]] = field(default_factory=list)
-    _maps: list[tuple[int, BoundMap, int]] = field(default_factory=list)
+    _maps: list[MapSlot] = field(default_factory=list)
     _launches: list[tuple[int, int, int]] = field(default_factory=list)
 
     def call(self, function: str, *arguments: Place | int) -> None:
@@ -127,7 +147,10 @@ class TableWriter:
         start = self._write(bound.words)
         if bound.maps:
             self._write([0] * (bound.parameter_bytes // WORD - len(bound.words)))
-            self._maps += [(start + view.position // WORD, view, bound.number) for view in bound.maps]
+            self._maps += [
+                MapSlot(start + view.position // WORD, view.place.base, view.place.offset, view, bound.number)
+                for view in bound.maps
+            ]
         size = self._write([bound.parameter_bytes])
         keys: list[Place | int] = [_BUFFER, self._data_place(start), _BUFFER_SIZE, self._data_place(size), _END]
         return self._data_place(self._write(keys))

@@ -1,4 +1,4 @@
-"""Tensor maps as the driver encodes them: 128 bytes each, kept per address and sizes."""
+"""Tensor maps as the driver encodes them: 128 bytes each."""
 
 import ctypes
 
@@ -25,51 +25,35 @@ _DTYPES = {
 }
 _SWIZZLES = {0: 0, 32: 1, 64: 2, 128: 3}
 _L2_256_BYTES = 3
-_MOST = 512
 
 
-class TensorMaps:
-    """Encodes the tensor maps of one program."""
-
-    def __init__(self, gpu: Gpu) -> None:
-        self._gpu = gpu
-        self._encoded: dict[tuple[BoundMap, int], Array] = {}
-
-    def words(self, view: BoundMap, address: int, kernel: str) -> Array:
-        """Return the 16 words of a map of the tensor at ``address``; raises LaunchError, which names the kernel."""
-        found = self._encoded.get((view, address))
-        if found is None:
-            if len(self._encoded) >= _MOST:
-                self._encoded.clear()
-            found = self._encoded[view, address] = self._encode(view, address, kernel)
-        return found
-
-    def _encode(self, view: BoundMap, address: int, kernel: str) -> Array:
-        block = aligned_empty(MAP_BYTES, MAP_ALIGNMENT)
-        block[:] = 0
-        words: Array = block.view(np.int64)
-        if view.is_empty:
-            return words
-        rank = len(view.sizes)
-        driver = self._gpu.driver
-        code = driver.attempt(
-            "cuTensorMapEncodeTiled",
-            address_of(block),
-            _DTYPES[view.dtype],
-            rank,
-            address,
-            (ctypes.c_uint64 * rank)(*view.sizes),
-            (ctypes.c_uint64 * rank)(*view.strides),
-            (ctypes.c_uint32 * rank)(*view.box),
-            (ctypes.c_uint32 * rank)(*(view.element_strides or (1,) * rank)),
-            0,
-            _SWIZZLES[view.swizzle],
-            _L2_256_BYTES,
-            0,
-        )
-        if code:
-            raise LaunchError(
-                f"the driver refuses a tensor map of {kernel}: {driver.name_of(code)}; address {address:#x}, "
-                f"{view.dtype}, sizes {view.sizes}, strides {view.strides}, box {view.box}, swizzle {view.swizzle}"
-            )
+def encode(gpu: Gpu, view: BoundMap, address: int, kernel: str) -> Array:
+    """Return the 16 words of a map of the tensor at ``address``; raises LaunchError, which names the kernel."""
+    block = aligned_empty(MAP_BYTES, MAP_ALIGNMENT)
+    block[:] = 0
+    words: Array = block.view(np.int64)
+    if view.is_empty:
         return words
+    rank = len(view.sizes)
+    driver = gpu.driver
+    code = driver.attempt(
+        "cuTensorMapEncodeTiled",
+        address_of(block),
+        _DTYPES[view.dtype],
+        rank,
+        address,
+        (ctypes.c_uint64 * rank)(*view.sizes),
+        (ctypes.c_uint64 * rank)(*view.strides),
+        (ctypes.c_uint32 * rank)(*view.box),
+        (ctypes.c_uint32 * rank)(*(view.element_strides or (1,) * rank)),
+        0,
+        _SWIZZLES[view.swizzle],
+        _L2_256_BYTES,
+        0,
+    )
+    if code:
+        raise LaunchError(
+            f"the driver refuses a tensor map of {kernel}: {driver.name_of(code)}; address {address:#x}, "
+            f"{view.dtype}, sizes {view.sizes}, strides {view.strides}, box {view.box}, swizzle {view.swizzle}"
+        )
+    return words

@@ -4,7 +4,7 @@ from types import ModuleType
 
 import pytest
 
-from stepwell.runtime.devices import cuda_graph, cuda_program, cuda_table
+from stepwell.runtime.devices import cuda_graph, cuda_steps, cuda_table
 from stepwell.runtime.driver import codes, gpu, modules, tensor_maps
 
 
@@ -26,8 +26,7 @@ def test_numbers(api: ModuleType) -> None:
         (cuda_graph._NON_BLOCKING, api.CUstream_flags.CU_STREAM_NON_BLOCKING),
         (cuda_graph._THREAD_LOCAL, api.CUstreamCaptureMode.CU_STREAM_CAPTURE_MODE_THREAD_LOCAL),
         (gpu.NO_TIMING, api.CUevent_flags.CU_EVENT_DISABLE_TIMING),
-        (cuda_program._NO_TIMING, api.CUevent_flags.CU_EVENT_DISABLE_TIMING),
-        (cuda_program._TIMING, api.CUevent_flags.CU_EVENT_DEFAULT),
+        (cuda_steps._TIMING, api.CUevent_flags.CU_EVENT_DEFAULT),
         (gpu._NOT_READY, api.CUresult.CUDA_ERROR_NOT_READY),
         (modules._MAX_DYNAMIC_SHARED, function.CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES),
         (modules._NON_PORTABLE_CLUSTERS, function.CU_FUNC_ATTRIBUTE_NON_PORTABLE_CLUSTER_SIZE_ALLOWED),
