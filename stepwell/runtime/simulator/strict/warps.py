@@ -17,7 +17,7 @@ _PAUSES = ("load", "store", "atomic", "barrier", "copy", "matrix", "warp")
 GROUP = 4
 """Warps of a warpgroup."""
 
-_EARLY = 0.25
+_EARLY = 0.8
 """How often a try_wait gives up at once: its time limit may end it at any moment."""
 _ASTRAY = 0.05
 """How often a warp whose lanes parted goes on with others than those furthest behind."""

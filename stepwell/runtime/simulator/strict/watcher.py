@@ -44,6 +44,7 @@ class Watcher:
         self._global = Shadow("global memory", BASE, launch.memory.used, self._granule)
         self._shared: dict[int, Shadow] = {}
         self._mbarriers: dict[tuple[int, int], tuple[int, int]] = {}
+        self._span = (1 << 62, 0)
         self._published: set[tuple[int, int]] = set()
 
     def begin_batch(self, first: int) -> None:
@@ -132,6 +133,9 @@ class Watcher:
 
     def _refuse_overlap(self, access: observers.Access, addresses: np.ndarray) -> None:
         """Refuse plain accesses to the bytes of an mbarrier."""
+        low, high = self._span
+        if int(addresses.max()) + access.size <= low or int(addresses.min()) >= high:
+            return
         owner = int(access.owners[0])
         for block, address in self._mbarriers:
             touching = (addresses < address + _MBARRIER_BYTES) & (addresses + access.size > address)
@@ -213,6 +217,7 @@ class Watcher:
             self._checker.write(shadow, shadow.granules(own, _MBARRIER_BYTES), access)
             if live:
                 self._mbarriers[key] = block, int(thread[0])
+                self._span = min(self._span[0], key[1]), max(self._span[1], key[1] + _MBARRIER_BYTES)
 
     def _probe(self, event: observers.Event) -> None:
         """Require that the mbarriers' initialisation is known to those who use them."""

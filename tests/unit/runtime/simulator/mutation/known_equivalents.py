@@ -2,6 +2,8 @@
 
 from mutant_verdicts import Equivalent
 
+_FIRST_WAIT = "it waits behind the first group of a tile, which it allows to be pending"
+
 EQUIVALENTS: dict[str, tuple[Equivalent, ...]] = {
     "transpose": (
         Equivalent(
@@ -10,6 +12,16 @@ EQUIVALENTS: dict[str, tuple[Equivalent, ...]] = {
             "both ways copy the tile, and the one that is always taken now tests every element",
             after=r"^bra",
         ),
+    ),
+    "gemm_hopper": (
+        Equivalent(
+            "drop-fence",
+            r"^wgmma\.fence",
+            "only products of the same shape touch the accumulators since the last fence, and they need none",
+        ),
+        Equivalent("drop-wait", r"^wgmma\.wait_group\S* 1;", _FIRST_WAIT),
+        Equivalent("later-wait", r"^wgmma\.wait_group\S* 1;", _FIRST_WAIT),
+        Equivalent("shuffle", r"^shfl\.sync\.idx", "the value is the same in all lanes of the warp"),
     ),
     "gemm_f16": (
         Equivalent(

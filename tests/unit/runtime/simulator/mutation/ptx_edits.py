@@ -104,11 +104,25 @@ def mutants(ptx: str, entry: str, operators: tuple[str, ...] = ()) -> Iterator[M
         operators: names of the operators to use; all if empty.
     """
     code = statements(ptx, entry)
+    signs = _signs(code)
+    code = [statement for statement in code if not _folds_sign(statement, signs)]
     for name in operators or tuple(OPERATORS):
         for statement in code:
             for after in OPERATORS[name](statement):
                 text = ptx[: statement.start] + after + ptx[statement.end :]
                 yield Mutant(name, statement.line, statement.text, " ".join(after.split()), text)
+
+
+def _signs(code: list[Statement]) -> set[str]:
+    """Return the registers that hold the sign of a number: all bits are its highest one."""
+    shifts = [statement for statement in code if statement.opcode in ("shr.s64", "shr.s32")]
+    parts = [_split(statement.operands) for statement in shifts]
+    return {target for target, _, distance in parts if distance in ("63", "31")}
+
+
+def _folds_sign(statement: Statement, signs: set[str]) -> bool:
+    """Tell whether this is an xor of a signed division, which does nothing to an index: indices are positive."""
+    return statement.words()[0] == "xor" and not signs.isdisjoint(_split(statement.operands))
 
 
 def _split(operands: str) -> list[str]:
