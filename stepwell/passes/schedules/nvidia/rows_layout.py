@@ -30,6 +30,8 @@ _BLOCK_THREADS = 128
 # Beyond it a block of threads that hold REGISTER_VALUES does not fit the registers of a multiprocessor.
 _TEAM_LIMIT = 512
 _SECTOR_BYTES = 32
+# A size known late that multiplies a known number of rows is likely a batch of about so many.
+_BATCH = 16
 # Simple instructions of a thread in the time that a multiprocessor takes for a sector of its level 1 cache.
 _SECTOR_COST = 64
 # Steps of a reduction that one thread may well do alone, and at least so many where several blocks share a row.
@@ -123,7 +125,7 @@ def _vectors_of(kernel: Kernel, nest: Nest) -> Wide:
 
 def _team_within(target: Target, work: RowWork, lanes: int) -> Arrangement:
     """Give each row a team of neighbouring threads."""
-    rows = known_extent(work.rows)
+    rows = _rows(work)
     count = granules(max(phase.points for phase in work.phases), lanes)
     team = 1
     if not work.alone:
@@ -145,7 +147,7 @@ def _short_team(count: int) -> int:
 
 def _team_across(target: Target, work: RowWork) -> Arrangement:
     """Give neighbouring threads neighbouring rows, and each row a team of such threads."""
-    rows = known_extent(work.rows)
+    rows = _rows(work)
     across = min(WARP, power_of_two(rows))
     points = max(phase.points for phase in work.phases)
     team = 1
@@ -157,6 +159,14 @@ def _team_across(target: Target, work: RowWork) -> Arrangement:
     together = across * team
     groups = max(min(_BLOCK_THREADS // together, power_of_two(-(-rows // across))), -(-WARP // together), 1)
     return Arrangement(across, team, groups)
+
+
+def _rows(work: RowWork) -> int:
+    """Return the number of rows, or a guess: what is known of it times a few."""
+    if work.rows.is_constant:
+        return work.rows.constant
+    few = work.rows.evaluate(dict.fromkeys(work.rows.symbols, _BATCH))
+    return max(few, known_extent(work.rows))
 
 
 def _busy(target: Target) -> int:

@@ -388,6 +388,31 @@ def test_bytes_moved_by_softmax_and_layer_norm(new_kernel, rng):
         assert run.counts.bytes["global", "store"] == x.nbytes
 
 
+def test_reductions_of_different_rows_are_left_to_another_rule(kernel, rng):
+    a = kernel.argument((6, 40))
+    made = compile_text(kernel.returns(*(kernel.reduce(a, (axis,), "0.0", ADD) for axis in (0, 1))))
+    assert made.info.schedule == "fallback"
+    assert "rows: the reductions of the kernel have different parallel loops" in made.info.reasons
+    x = rng.standard_normal((6, 40)).astype("f4")
+    close(simulate(made, [x]).outputs, [x.sum(0, dtype="f8"), x.sum(1, dtype="f8")])
+
+
+def test_teams_and_vectors_that_are_chosen(new_kernel):
+    """What a row is, how many threads it gets, and why; on a GPU that has more to do and on one that has less."""
+    rows = "neighbouring threads at elements of a row"
+    cases = {
+        (100_000, 64): (4, f"4 threads per row, 32 rows per block of 128: {rows}"),
+        (4096, 2048): (4, f"64 threads per row, 2 rows per block of 128: {rows}"),
+        (16, 2048): (4, f"512 threads per row, 1 rows per block of 512: {rows}"),
+        (4096, 1001): (1, f"64 threads per row, 2 rows per block of 128: {rows}"),
+    }
+    for shape, (vectors, threads) in cases.items():
+        kernel = new_kernel()
+        made = compile_text(kernel.returns(write_softmax(kernel, shape, 1)))
+        assert threads in made.info.reasons[0]
+        assert f"vectors of {vectors}" in made.info.reasons[1]
+
+
 STRICT = {
     "warps": lambda k: k.reduce(k.argument((9, 40)), (1,), "0.0", ADD),
     "blocks": lambda k: k.reduce(k.argument((3, 1000)), (1,), "0.0", ADD),
