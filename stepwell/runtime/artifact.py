@@ -98,7 +98,7 @@ def _constants(parts: Sequence[Part]) -> dict[str, Array]:
     return found
 
 
-def load(path: str | Path, *, device: str | None = None) -> "Executable":
+def load(path: str | Path, *, device: str | None = None, cuda_graphs: bool = False) -> "Executable":
     """Load an artifact.
 
     Args:
@@ -106,6 +106,7 @@ def load(path: str | Path, *, device: str | None = None) -> "Executable":
         device: "cpu", "cuda" (or "cuda:1", ...), "sim" (a simulated GPU, for any code for GPUs), or None for the device
             it was compiled for.  Of several parts for GPUs the one is taken that fits this machine's best: machine code
             for the very architecture, then for an older one of its kind, then PTX that the driver compiles.
+        cuda_graphs: on a GPU, launch each set of shapes as one CUDA graph from its second call on.
 
     Raises:
         ArtifactError: the file is foreign, damaged, newer, or made for another machine; none of its code has run.
@@ -128,7 +129,16 @@ def load(path: str | Path, *, device: str | None = None) -> "Executable":
         raise ArtifactError(f"{path} cannot be read: {error.strerror or error}") from error
     except (zipfile.BadZipFile, KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
         raise ArtifactError(f"{path} is not a stepwell artifact, or is damaged: {error}") from error
-    return Executable(part.plan, part.kernels, constants, target=part.target, device=chosen, copy=False, parts=parts)
+    return Executable(
+        part.plan,
+        part.kernels,
+        constants,
+        target=part.target,
+        device=chosen,
+        copy=False,
+        cuda_graphs=cuda_graphs,
+        parts=parts,
+    )
 
 
 def _part(archive: Archive, entry: Mapping[str, Any], constants: Mapping[str, Array], path: Path) -> Part:

@@ -22,12 +22,10 @@ class CudaFrame:
         self.arena = self.workspace = self.status = 0
         self._arena_bytes = self._workspace_bytes = 0
         self._queue = queue
-        self.reported: PinnedWords | None = None
+        self.reported = PinnedWords(queue.gpu, slots) if slots > 1 else None
         self._slots = slots
         self.status = queue.allocate(STATUS_BYTES * slots, "status slots")
         queue.clear(self.status, slots)
-        if slots > 1:
-            self.reported = PinnedWords(queue.gpu, slots)
 
     def reserve(self, queue: CudaQueue, arena: int, workspace: int) -> None:
         """Make room for so many bytes."""

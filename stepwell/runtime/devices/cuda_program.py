@@ -85,7 +85,7 @@ class CudaProgram:
         self._prepared: list[Block] = []
         # Calls that change the program's own tensors follow each other, whatever their streams.
         self._turn = self._event() if binder.has_targets else 0
-        weakref.finalize(self, _release, code.gpu, self._frames)
+        weakref.finalize(self, _release, code.gpu, self._frames, self._turn)
 
     def _event(self) -> int:
         with self._gpu.current():
@@ -300,10 +300,12 @@ def _row_functions(code: LoadedCode, binder: GridBinder) -> Sequence[str]:
     return [name for name in _ROW_FUNCTIONS if clusters or name != "cuLaunchKernelEx"]
 
 
-def _release(gpu: Gpu, frames: CudaFrames) -> None:
+def _release(gpu: Gpu, frames: CudaFrames, event: int) -> None:
     driver: Any = gpu.driver
     if driver.attempt("cuCtxPushCurrent_v2", gpu.context) == 0:
         if driver.attempt("cuCtxSynchronize") == 0:
             for frame in frames.all:
                 frame.release()
+        if event:
+            driver.attempt("cuEventDestroy_v2", event)
         driver.attempt("cuCtxPopCurrent_v2", ctypes.byref(ctypes.c_size_t()))

@@ -23,7 +23,7 @@ from stepwell.runtime.plan import KernelInfo, Program
 from stepwell.runtime.report import Sample
 from stepwell.runtime.simulator import Simulator, TensorMapValue
 from stepwell.runtime.tensors import Array, TensorKind, first_foreign, recognise
-from stepwell.support.errors import ArtifactError, InvalidOptionError, SimulationError
+from stepwell.support.errors import ArtifactError, InvalidOptionError, StepwellError
 from stepwell.support.target import Target
 
 VARIABLE = "STEPWELL_SIM"
@@ -230,7 +230,7 @@ class SimProgram:
                 cluster=grid.cluster,
                 tensor_maps=maps,
             )
-        except SimulationError as error:
+        except StepwellError as error:
             error.message = f"{describe(self._binder.program.launches[bound.number])}: {error.message}"
             raise
         if samples is not None and before is not None:

@@ -108,6 +108,15 @@ def test_each_machine_gets_what_fits(
     assert again.read_bytes() == saved.read_bytes()
 
 
+def test_loaded_with_graphs(stub: DriverStub, saved: Path) -> None:
+    exe = load(saved, cuda_graphs=True)
+    for count in (3, 4, 5):
+        assert exe(ONES)["count"].tolist() == [count] * 4
+    assert stub.counts()["cuGraphLaunch"] == 2
+    with pytest.raises(InvalidOptionError, match="device 'sim' has no CUDA graphs"):
+        load(saved, device="sim", cuda_graphs=True)
+
+
 def test_machines_without_anything_are_refused(stub: DriverStub, saved: Path) -> None:
     stub.major, stub.minor = 7, 5
     with pytest.raises(DeviceError) as caught:
