@@ -64,7 +64,10 @@ class FastMachine:
         if mask is self.alive or np.array_equal(mask, self.alive):
             everyone = not bool(self.threads.exited.any())
             return Lanes(self.threads, None if everyone else mask, blend=False)
-        return Lanes(self.threads, mask)
+        needed = 0
+        for pc in (*self.waiting, *self.parked):
+            needed |= self.program.live[pc]
+        return Lanes(self.threads, mask, needed=needed)
 
     def _run(self, pc: int, lanes: Lanes, favoured: bool) -> None:
         """Run a group until it ends, parts, parks, or comes to where others wait."""

@@ -62,16 +62,18 @@ class Lanes:
         threads: whose registers these are.
         mask: frame of bool: who is active; None for all of them.
         blend: whether an inactive thread may still need its registers.
+        needed: which of them, as the bits of an integer, by slot; -1 for all.
 
     Attributes:
         registers: frames, by slot; never change one in place, for another register may be the same array.
         memory: memory as these threads see it.
     """
 
-    def __init__(self, threads: Threads, mask: Array | None, *, blend: bool = True) -> None:
+    def __init__(self, threads: Threads, mask: Array | None, *, blend: bool = True, needed: int = -1) -> None:
         self.threads = threads
         self.mask = mask
         self.blend = blend and mask is not None
+        self.needed = needed
         self.registers = threads.registers
         self.batch = threads.batch
         self.shape = threads.shape
@@ -132,7 +134,7 @@ class Lanes:
 
     def set(self, slot: int, frame: Array) -> None:
         """Write a frame to a register, for the active threads."""
-        if self.blend:
+        if self.blend and self.needed >> slot & 1:
             old = self.registers[slot]
             if old.dtype != frame.dtype:
                 old = old.view(frame.dtype)

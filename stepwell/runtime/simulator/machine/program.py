@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from stepwell.runtime.simulator.machine.binding import Binder, Source, located
 from stepwell.runtime.simulator.machine.lanes import Lanes
+from stepwell.runtime.simulator.machine.liveness import live_registers
 from stepwell.runtime.simulator.machine.registry import Definition, Step, Wait, definition
 from stepwell.runtime.simulator.ptx.module import Entry, Guard, Instruction, Label, Register, Symbol
 from stepwell.support.errors import SimulationError
@@ -46,6 +47,8 @@ class Program:
             (when later than it) the target of a branch; the number of instructions at the end.
         groups: class of each instruction.
         targets: the indices that branches go to.
+        live: for each instruction and for the end, the registers that a thread that comes there may read, as the bits
+            of an integer.
     """
 
     def __init__(self, entry: Entry) -> None:
@@ -59,6 +62,7 @@ class Program:
         self.targets = {one.target for one in self.controls if one is not None and one.kind == "branch"}
         self.targets |= {target for one in self.controls if one is not None for target in one.targets}
         self.stops = self._stops()
+        self.live = live_registers(entry.instructions, [self._following(pc) for pc in range(count)])
 
     def exits(self, pc: int) -> bool:
         """Whether a thread that comes here does nothing but end."""
@@ -70,6 +74,14 @@ class Program:
     def tally(self, start: int, stop: int) -> Counter[str]:
         """Return how many instructions of each class lie between two indices."""
         return Counter(self.groups[start:stop])
+
+    def _following(self, pc: int) -> tuple[int, ...]:
+        """Return the instructions that may come next."""
+        control = self.controls[pc]
+        if control is None or control.kind == "meet":
+            return (pc + 1,)
+        onward = () if control.guard is None else (pc + 1,)
+        return (*onward, *control.targets, *((control.target,) if control.kind == "branch" else ()))
 
     def _stops(self) -> list[int]:
         count = len(self.steps)
