@@ -23,7 +23,8 @@ from stepwell.passes.schedules.cpu.contraction_parameters import register_tile, 
 from stepwell.passes.schedules.indexing import ONE, product
 from stepwell.passes.schedules.kernel import DYNAMIC, Refusal, indexing_maps, is_reduction, iterator_types
 from stepwell.passes.transforms.fusion.flow import Flow
-from stepwell.support.bindings import arith, ir, linalg, tensor
+from stepwell.passes.transforms.padding import after, pad_high
+from stepwell.support.bindings import ir, linalg, tensor
 from stepwell.support.stages import Stage
 from stepwell.support.target import Target
 
@@ -79,7 +80,7 @@ class PackConstantsPass(Pass):
             weight = packing.op.operands[packing.operand]
             key = (weight, packing.columns_first, packing.width)
             if key not in packed:
-                with packing.op.location, _after(weight):
+                with packing.op.location, after(weight):
                     packed[key] = pack(weight, packing)
             use_panels(packing, packed[key])
 
@@ -128,22 +129,13 @@ def _loops(affine_map: Any) -> list[int] | None:
     return [ir.AffineDimExpr(result).position for result in affine_map.results]
 
 
-def _after(value: Any) -> Any:
-    """Return the place right after a value is defined."""
-    if isinstance(value.owner, ir.Block):
-        return ir.InsertionPoint.at_block_begin(value.owner)
-    operations = list(value.owner.operation.block.operations)
-    place = next(number for number, op in enumerate(operations) if op.operation == value.owner.operation)
-    return ir.InsertionPoint(operations[place + 1])
-
-
 def pack(weight: Any, packing: Packing) -> Any:
     """Write the ops that copy a weight to panels, ``[panels, K, width]``, with zeros after the last column."""
     element, (first, second) = weight.type.element_type, weight.type.shape
     columns, depth = (first, second) if packing.columns_first else (second, first)
     panels = -(-columns // packing.width)
     missing = panels * packing.width - columns
-    padded = _pad(weight, [missing, 0] if packing.columns_first else [0, missing]) if missing else weight
+    padded = pad_high(weight, [missing, 0] if packing.columns_first else [0, missing]) if missing else weight
     panel, k, column = (ir.AffineDimExpr.get(dim) for dim in range(3))
     position = panel * packing.width + column
     read = ir.AffineMap.get(3, 0, [position, k] if packing.columns_first else [k, position])
@@ -159,18 +151,6 @@ def pack(weight: Any, packing: Packing) -> Any:
     with ir.InsertionPoint(block):
         linalg.YieldOp([block.arguments[0]])
     return made.results[0]
-
-
-def _pad(weight: Any, high: list[int]) -> Any:
-    element = weight.type.element_type
-    shape = [size + more for size, more in zip(weight.type.shape, high, strict=True)]
-    made = tensor.PadOp(ir.RankedTensorType.get(shape, element), weight, [], [], [0] * len(shape), high)
-    block = made.regions[0].blocks.append(*[ir.IndexType.get()] * len(shape))
-    with ir.InsertionPoint(block):
-        is_integer = isinstance(element, ir.IntegerType)
-        zero = ir.IntegerAttr.get(element, 0) if is_integer else ir.FloatAttr.get(element, 0.0)
-        tensor.YieldOp(arith.constant(element, zero))
-    return made.result
 
 
 def use_panels(packing: Packing, panels: Any) -> None:

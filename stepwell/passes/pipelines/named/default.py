@@ -39,8 +39,8 @@ class DefaultPipeline(NamedPipeline):
             # A reshape ends a kernel, so what can be computed before it is.
             "linalg-sink-reshapes",
             # Before fusion, which keeps what depends on constants alone apart, and so sends it to prepare.  A GPU's
-            # kernels lay out what they read in shared memory, and need no other weights.
-            *((f"func.func(pack-constants{{target={self.target}}})",) if is_cpu else ()),
+            # kernels lay out what they read in shared memory, and want lines that start at multiples of 16 bytes.
+            f"func.func(pack-constants{{target={self.target}}})" if is_cpu else "func.func(pad-constants)",
             # A whole attention rounds where it can, not where its ops do.
             "linalg-fuse" if is_cpu or self.keep_roundings else "linalg-fuse{attention=true}",
             *kernel_steps(self.target, self.contract, self.keep_roundings, self.line_info),

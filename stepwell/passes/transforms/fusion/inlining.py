@@ -27,6 +27,9 @@ def _is_inlined(flow: Flow, node: Node) -> bool:
         return False
     if any(read.captured for read in node.reads) or not _is_cheap(flow, node):
         return False
+    if flow.is_constant(node) and node.users and all(_undoes_padding(flow, user) for user in node.users):
+        # The padding is there to be kept.
+        return False
     return all(_can_compute(node, user) for user in node.users)
 
 
@@ -40,12 +43,18 @@ def _is_cheap(flow: Flow, node: Node) -> bool:
     if node.kind is not Kind.MOVEMENT:
         return False
     if flow.is_constant(node):
-        return written <= SMALL_BYTES
+        return written <= SMALL_BYTES or _undoes_padding(flow, node)
     # A transposition reads with large strides: once is as good as a kernel for it, often is not.
     # Parts of one, such as the heads of query, key and value, are read once each.
     is_slice = node.op.name != "linalg.generic"
     in_parts = all(user.op.name == "tensor.extract_slice" for user in node.users)
     return is_slice or in_parts or len(node.users) == 1
+
+
+def _undoes_padding(flow: Flow, node: Node) -> bool:
+    """Tell whether a node is the slice of a tensor that was padded for how its lines lie in memory."""
+    source = flow.producer.get(node.op.operands[0])
+    return node.op.name == "tensor.extract_slice" and source is not None and source.op.name == "tensor.pad"
 
 
 def _can_compute(node: Node, user: Node) -> bool:
