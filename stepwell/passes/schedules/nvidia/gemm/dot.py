@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from stepwell.passes.schedules.abi import OpenKernel
+from stepwell.passes.schedules.conditions import both, less, when
 from stepwell.passes.schedules.contraction import variable
 from stepwell.passes.schedules.contraction_operands import Operands
 from stepwell.passes.schedules.elements import Elements
@@ -17,7 +18,7 @@ from stepwell.passes.schedules.kernel import Refusal
 from stepwell.passes.schedules.memory import load, store
 from stepwell.passes.schedules.nvidia.gemm.problem import Problem, Side
 from stepwell.passes.schedules.nvidia.gemm.sums import Sums, extract
-from stepwell.passes.schedules.nvidia.gemm.tiles import Place, below, named, vectors, when
+from stepwell.passes.schedules.nvidia.gemm.tiles import Place, named, vectors
 from stepwell.passes.schedules.nvidia.grid import WARP, Block, Grid
 from stepwell.support.bindings import ir
 from stepwell.support.symbolic import Expr
@@ -118,9 +119,9 @@ class _Dot:
         if self.tile.sharing > 1:
             sums = self._join(sums)
         place = Place(loops, outer, ZERO, ZERO, ZERO, ZERO, ONE)
-        one = below(code, self.lane, ONE)
+        one = less(code, self.lane, ONE)
         if self.tile.sharing > 1:
-            one = code.op("arith.andi", (one, below(code, self.share, ONE)), one.type)
+            one = both(code, one, less(code, self.share, ONE))
         when(code, one, lambda: self._keep(place, sums, wide))
 
     # Sums
@@ -138,7 +139,7 @@ class _Dot:
         )
         if depth % step == ZERO:
             return totals
-        inside = below(code, whole + at, depth)
+        inside = less(code, whole + at, depth)
         types = [total.type for total in totals]
         return code.branch(inside, lambda: self._add(whole + at, totals), lambda: totals, types)
 
@@ -199,7 +200,7 @@ class _Dot:
             for number, value in enumerate(sums):
                 store(code, buffer, self.warp * len(sums) + number, value)
 
-        when(code, below(code, self.lane, ONE), put)
+        when(code, less(code, self.lane, ONE), put)
         self.block.barrier()
         joined = []
         for number in range(len(sums)):

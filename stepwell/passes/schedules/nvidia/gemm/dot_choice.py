@@ -43,6 +43,6 @@ def _estimate(problem: Problem, target: Target, tile: DotTile) -> Estimate:
         step_bytes=step * tile.block_lines * (many.size + tile.few * few.size / tile.lines),
         # The compiler unrolls the walk, so that loads of two steps are on their way.
         in_flight=2,
-        memory_bytes=outer * depth * (lines * many.size + tile.few * few.size),
+        memory_bytes=problem.operand_bytes,
     )
     return estimate(target, work, occupancy(target, tile.threads, tile.registers(problem.accumulator_bytes)))

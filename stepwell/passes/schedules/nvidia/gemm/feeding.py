@@ -3,6 +3,7 @@
 from functools import partial
 from typing import Any
 
+from stepwell.passes.schedules.conditions import both, when
 from stepwell.passes.schedules.contraction_operands import Operands
 from stepwell.passes.schedules.indexing import ZERO
 from stepwell.passes.schedules.memory import store
@@ -10,7 +11,7 @@ from stepwell.passes.schedules.nvidia.gemm.mma_parameters import UNIT
 from stepwell.passes.schedules.nvidia.gemm.problem import Side
 from stepwell.passes.schedules.nvidia.gemm.staging import Item, Staging
 from stepwell.passes.schedules.nvidia.gemm.swizzled import SwizzledTiles
-from stepwell.passes.schedules.nvidia.gemm.tiles import Cut, both, vectors, when
+from stepwell.passes.schedules.nvidia.gemm.tiles import Cut, vectors
 from stepwell.passes.schedules.nvidia.grid import Block
 from stepwell.passes.schedules.nvidia.warp_matrices import WarpMatrices
 from stepwell.support.symbolic import Expr

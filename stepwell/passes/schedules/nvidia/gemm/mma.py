@@ -11,6 +11,7 @@ from functools import partial
 from typing import Any, Literal
 
 from stepwell.passes.schedules.abi import OpenKernel
+from stepwell.passes.schedules.conditions import less, when
 from stepwell.passes.schedules.contraction_operands import Operands
 from stepwell.passes.schedules.elements import Elements
 from stepwell.passes.schedules.indexing import ZERO
@@ -20,7 +21,7 @@ from stepwell.passes.schedules.nvidia.gemm.mma_parameters import UNIT, MmaTile
 from stepwell.passes.schedules.nvidia.gemm.problem import Problem, Side
 from stepwell.passes.schedules.nvidia.gemm.sums import Sums
 from stepwell.passes.schedules.nvidia.gemm.swizzled import SwizzledTiles
-from stepwell.passes.schedules.nvidia.gemm.tiles import Cut, Place, below, least_blocks, vectors, when
+from stepwell.passes.schedules.nvidia.gemm.tiles import Cut, Place, least_blocks, vectors
 from stepwell.passes.schedules.nvidia.grid import WARP, Block, Grid
 from stepwell.passes.schedules.nvidia.warp_matrices import WarpMatrices
 from stepwell.support.symbolic import Expr
@@ -160,7 +161,7 @@ class _Writer:
             if copies:
                 self.matrices.commit_copies()
             return []
-        condition = None if self.code.ranges.less(step, place.last) else below(self.code, step, place.last)
+        condition = None if self.code.ranges.less(step, place.last) else less(self.code, step, place.last)
         held = [(feed, feed.begin(step, condition)) for feed in self._feeds if isinstance(feed, Gathers)]
 
         def copy() -> None:

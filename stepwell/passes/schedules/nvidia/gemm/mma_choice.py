@@ -90,7 +90,7 @@ def _estimate(problem: Problem, target: Target, tile: MmaTile) -> Estimate:
         step_shared=fragments + brought,
         step_bytes=brought,
         in_flight=1 if gathered else tile.stages - 1,
-        memory_bytes=outer * (depth * (rows + columns) + rows * columns) * size,
+        memory_bytes=problem.operand_bytes + outer * rows * columns * size,
         part_bytes=2 * tile.splits * outer * rows * columns * 4 if tile.splits > 1 else 0,
     )
     return estimate(target, work, occupancy(target, tile.threads, tile.registers(), tile.shared_bytes(size)))

@@ -1,7 +1,7 @@
 """A contraction as the templates for GPUs see it: counts, and how the operands and results lie in memory."""
 
 from dataclasses import dataclass
-from math import gcd
+from math import gcd, prod
 from typing import Any
 
 from stepwell.passes.schedules.abi import bytes_of
@@ -86,6 +86,14 @@ class Problem:
     def accumulator_bytes(self) -> int:
         """Bytes of a sum."""
         return bytes_of(self.contraction.element)
+
+    @property
+    def operand_bytes(self) -> int:
+        """Bytes of both operands; windows that slide over one read its elements again from the cache."""
+        return sum(
+            prod(map(self.assumed, self.kernel.shape(side.factor.value))) * side.size
+            for side in (self.left, self.right)
+        )
 
     def assumed(self, count: Expr) -> int:
         """Return a count, or what is assumed of it."""

@@ -12,6 +12,7 @@ from functools import partial
 from typing import Any
 
 from stepwell.passes.schedules.abi import Buffer, OpenKernel
+from stepwell.passes.schedules.conditions import less, when
 from stepwell.passes.schedules.contraction_operands import Operands
 from stepwell.passes.schedules.elements import Elements
 from stepwell.passes.schedules.indexing import ONE, ZERO
@@ -20,7 +21,7 @@ from stepwell.passes.schedules.nvidia.gemm.problem import Problem
 from stepwell.passes.schedules.nvidia.gemm.simt_parameters import PAD, SimtTile
 from stepwell.passes.schedules.nvidia.gemm.staging import Item, Staging
 from stepwell.passes.schedules.nvidia.gemm.sums import Sums, extract
-from stepwell.passes.schedules.nvidia.gemm.tiles import Cut, Place, below, least_blocks, vectors, when
+from stepwell.passes.schedules.nvidia.gemm.tiles import Cut, Place, least_blocks, vectors
 from stepwell.passes.schedules.nvidia.grid import WIDE, Block, Grid
 from stepwell.support.symbolic import Expr
 
@@ -35,13 +36,19 @@ def write_simt(opened: OpenKernel, problem: Problem, tile: SimtTile) -> Expr:
     for road in roads:
         wide = road == "aligned"
         launch = _Launch(opened, elements, sums, cut, tile, widths if wide else [1, 1], wide)
-        size = problem.accumulator_bytes
-        grid = Grid(cut.blocks, tile.threads, road, min_blocks=least_blocks(tile.threads, tile.registers(size)))
+        grid = Grid(cut.blocks, tile.threads, road, min_blocks=_least_blocks(problem, tile))
         grid.write(opened.code, partial(_write_thread, launch))
     if tile.splits > 1:
         for road in roads:
             sums.finish(wide=road == "aligned", when_pointers=road)
     return sums.workspace_bytes
+
+
+def _least_blocks(problem: Problem, tile: SimtTile) -> int:
+    # Products of integers of 64 bits are made of several, which need room.
+    if problem.contraction.multiply == "arith.muli" and problem.accumulator_bytes > 4:
+        return 1
+    return least_blocks(tile.threads, tile.registers(problem.accumulator_bytes))
 
 
 @dataclass(frozen=True)
@@ -106,7 +113,7 @@ class _Writer:
             zero = self.results.zero()
         sums = [zero] * (self.tile.thread_rows * (self.tile.thread_columns // self.tile.lanes))
         trips = place.last - place.first
-        none = None if trips.is_constant and trips != ZERO else below(self.code, place.first, place.last)
+        none = None if trips.is_constant and trips != ZERO else less(self.code, place.first, place.last)
         self._store(self._load(place.first, none), ZERO)
         self.block.barrier()
 
@@ -114,7 +121,7 @@ class _Writer:
             stage = (at - place.first) % 2
             if trips == ONE:
                 return self._multiply(stage, carried)
-            ahead = self._load(at + 1, below(self.code, at + 1, place.last))
+            ahead = self._load(at + 1, less(self.code, at + 1, place.last))
             carried = self._multiply(stage, carried)
             self._store(ahead, (at + 1 - place.first) % 2)
             self.block.barrier()

@@ -67,7 +67,6 @@ def _estimate(problem: Problem, target: Target, tile: SimtTile) -> Estimate:
     steps = -(-depth // cut.depth)
     products = tile.rows * tile.columns * tile.depth
     reads = tile.threads * tile.depth * (tile.thread_rows + tile.thread_columns) * size
-    operands = outer * depth * (rows * problem.left.size + columns * problem.right.size)
     parts = 2 * tile.splits * outer * rows * columns * size if tile.splits > 1 else 0
     work = Work(
         blocks=tiles * tile.splits,
@@ -79,7 +78,7 @@ def _estimate(problem: Problem, target: Target, tile: SimtTile) -> Estimate:
         step_shared=reads * _DISTINCT,
         step_bytes=tile.depth * (tile.rows * problem.left.size + tile.columns * problem.right.size),
         in_flight=1,
-        memory_bytes=operands + outer * rows * columns * size,
+        memory_bytes=problem.operand_bytes + outer * rows * columns * size,
         part_bytes=parts,
     )
     fits = occupancy(target, tile.threads, tile.registers(size), tile.shared_bytes(size))

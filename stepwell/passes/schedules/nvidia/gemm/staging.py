@@ -3,12 +3,13 @@
 from dataclasses import dataclass
 from typing import Any
 
+from stepwell.passes.schedules.conditions import both, less
 from stepwell.passes.schedules.contraction import variable
 from stepwell.passes.schedules.contraction_operands import Operands
 from stepwell.passes.schedules.indexing import ZERO
 from stepwell.passes.schedules.memory import load
 from stepwell.passes.schedules.nvidia.gemm.problem import Side
-from stepwell.passes.schedules.nvidia.gemm.tiles import Cut, below, both, named, vectors
+from stepwell.passes.schedules.nvidia.gemm.tiles import Cut, named, vectors
 from stepwell.passes.schedules.nvidia.grid import Block
 from stepwell.passes.schedules.steps import Indices
 from stepwell.support.bindings import ir
@@ -63,7 +64,7 @@ class Staging:
         places = []
         for first in range(0, total, block.threads):
             number = block.thread + first
-            there = None if first + block.threads <= total else below(code, number, Expr.const(total))
+            there = None if first + block.threads <= total else less(code, number, Expr.const(total))
             across, within = code.ranges.divide(number, Expr.const(line))
             places.append(Item(within, across, there))
         return places
@@ -94,10 +95,10 @@ class Staging:
         code, cut = self.code, self.cut
         in_depth = None
         if not cut.whole_depth:
-            in_depth = below(code, step * cut.depth + item.depth, cut.problem.depth)
+            in_depth = less(code, step * cut.depth + item.depth, cut.problem.depth)
         if self.count % self.free == ZERO:
             return in_depth
-        return both(code, in_depth, below(code, self.start + item.free, self.count))
+        return both(code, in_depth, less(code, self.start + item.free, self.count))
 
     def load_group(self, group: list[Item], step: Expr, condition: Any) -> list[Any]:
         """Return the elements of items that exist where ``condition`` holds, zeros elsewhere; None is always."""

@@ -9,12 +9,13 @@ from typing import Any
 
 from stepwell.passes.schedules.abi import Buffer, OpenKernel, bytes_of, flatten, memory_type
 from stepwell.passes.schedules.code import Code
+from stepwell.passes.schedules.conditions import both, less, when
 from stepwell.passes.schedules.contraction_results import Results
 from stepwell.passes.schedules.elements import Elements
 from stepwell.passes.schedules.indexing import ZERO, ceil_div
 from stepwell.passes.schedules.memory import load, store
 from stepwell.passes.schedules.nvidia.gemm.problem import Problem
-from stepwell.passes.schedules.nvidia.gemm.tiles import Place, below, both, named, vectors, when
+from stepwell.passes.schedules.nvidia.gemm.tiles import Place, named, vectors
 from stepwell.passes.schedules.nvidia.grid import Block, Grid
 from stepwell.support.bindings import ir
 from stepwell.support.symbolic import Expr
@@ -59,17 +60,17 @@ class Sums:
         code, problem = self.code, self.problem
         count = value.type.shape[0] if code.is_vector(value) else 1
         self.results.outer = place.loops
-        in_rows = None if problem.rows % row_tile == ZERO else below(code, row, problem.rows)
+        in_rows = None if problem.rows % row_tile == ZERO else less(code, row, problem.rows)
         whole_columns = problem.columns % column_tile == ZERO
         run = problem.columns % count == ZERO if self.splits > 1 else problem.result_run >= count
         if count > 1 and wide and run:
-            condition = both(code, in_rows, None if whole_columns else below(code, column, problem.columns))
+            condition = both(code, in_rows, None if whole_columns else less(code, column, problem.columns))
             when(code, condition, lambda: self._write(place, row, column, value, count))
             return
         for number in range(count):
             one = extract(code, value, number) if count > 1 else value
             at = column + number
-            condition = both(code, in_rows, None if whole_columns else below(code, at, problem.columns))
+            condition = both(code, in_rows, None if whole_columns else less(code, at, problem.columns))
             when(code, condition, partial(self._write, place, row, at, one, 1))
 
     def _write(self, place: Place, row: Expr, column: Expr, value: Any, count: int) -> None:
@@ -110,7 +111,7 @@ class Sums:
     def _finish_items(self, block: Block, items: Expr, lanes: int) -> None:
         code, p = self.code, self.problem
         item = block.index * _THREADS + block.thread
-        condition = None if items % _THREADS == ZERO else below(code, item, items)
+        condition = None if items % _THREADS == ZERO else less(code, item, items)
 
         def write() -> None:
             rest, column = code.ranges.divide(named(code, item, items), p.columns // lanes)

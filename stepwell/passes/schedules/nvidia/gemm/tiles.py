@@ -1,17 +1,14 @@
 """Where a block works: which tile of which product, and which part of its depth."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
 
 from stepwell.passes.schedules.code import Code
 from stepwell.passes.schedules.indexing import LANE, ONE, ZERO, ceil_div
 from stepwell.passes.schedules.nvidia.gemm.problem import Problem
-from stepwell.support.bindings import ir
 from stepwell.support.symbolic import Expr
 
-_SIGNED_LESS = 2
 # 32-bit registers of a multiprocessor.
 _REGISTERS = 1 << 16
 
@@ -139,33 +136,6 @@ def named(code: Code, expr: Expr, count: Expr) -> Expr:
     variable = code.opaque(code.index(expr))
     code.ranges.limit(str(variable), ZERO, count)
     return variable
-
-
-def below(code: Code, index: Expr, count: Expr) -> Any:
-    """Return whether ``index < count``."""
-    attribute = ir.IntegerAttr.get(ir.IntegerType.get_signless(64), _SIGNED_LESS)
-    operands = (code.index(index), code.index(count))
-    return code.op("arith.cmpi", operands, ir.IntegerType.get_signless(1), {"predicate": attribute})
-
-
-def both(code: Code, a: Any, b: Any) -> Any:
-    """Return whether two conditions hold, either of which may be None for true."""
-    if a is None or b is None:
-        return b if a is None else a
-    return code.op("arith.andi", (a, b), a.type)
-
-
-def when(code: Code, condition: Any, write: Callable[[], None]) -> None:
-    """Write what happens where ``condition`` holds; None is always."""
-    if condition is None:
-        write()
-        return
-
-    def inside() -> tuple[()]:
-        write()
-        return ()
-
-    code.branch(condition, inside, lambda: (), [])
 
 
 @contextmanager
