@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from row_kernels import softmax, write_softmax
 
 SHAPES = [
     ((5, 37), (1,)),
@@ -67,26 +68,6 @@ def test_two_results_whose_body_is_no_plain_combination(kernel, compiled, rng, s
     compiled(kernel.returns(*results))([x], got)
     np.testing.assert_array_equal(got[0], x.max(axis))
     np.testing.assert_array_equal(got[1], x.argmax(axis))
-
-
-def write_softmax(kernel, shape, axis):
-    """Append a softmax of a new argument along ``axis``."""
-    a = kernel.argument(shape)
-    rank = len(shape)
-    dims = ", ".join(f"d{n}" for n in range(rank))
-    kept = f"({dims}) -> ({', '.join(f'd{n}' for n in range(rank) if n != axis)})"
-    same = f"({dims}) -> ({dims})"
-    top = kernel.reduce(a, (axis,), "0xFF800000", "%r = arith.maximumf %o0, %i0 : f32")
-    body = "%q = arith.subf %i0, %i1 : f32\n%r = math.exp %q : f32"
-    (exps,) = kernel.generic([(a, same), (top, kept)], [(kernel.empty(shape), same)], "p" * rank, body)
-    total = kernel.reduce(exps, (axis,), "0.0", "%r = arith.addf %o0, %i0 : f32")
-    body = "%r = arith.divf %i0, %i1 : f32"
-    return kernel.generic([(exps, same), (total, kept)], [(kernel.empty(shape), same)], "p" * rank, body)[0]
-
-
-def softmax(x, axis):
-    e = np.exp(x.astype("f8") - x.max(axis, keepdims=True, initial=-np.inf))
-    return e / e.sum(axis, keepdims=True)
 
 
 @pytest.mark.parametrize(("shape", "axis"), [((5, 37), 1), ((3, 30, 45), 1), ((64, 128), 1)], ids=str)

@@ -7,10 +7,19 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from row_kernels import (
+    ADD,
+    ARGMAX,
+    TOP,
+    close,
+    softmax,
+    write_argmax,
+    write_columns_on_the_way,
+    write_softmax,
+)
 
-from stepwell.backends.nvidia.in_process import assemble, compile_text, simulate
+from stepwell.backends.nvidia.in_process import compile_text, simulate
 
-ADD, TOP = "%r = arith.addf %o0, %i0 : f32", "%r = arith.maximumf %o0, %i0 : f32"
 # What each case of a batch is about: its shape, and the axes reduced.
 SHAPES = [
     ((5, 37), (1,)),
@@ -27,18 +36,6 @@ SHAPES = [
     ((2, 3, 4), (0, 1, 2)),
     ((9001,), (0,)),
 ]
-
-
-def close(got, wanted, tolerance=1e-5):
-    """Compare with what float64 gives, by the size of the largest element."""
-    for one, other in zip(got, wanted, strict=True):
-        other = np.asarray(other)
-        assert one.shape == other.shape
-        if other.dtype.kind in "ib":
-            np.testing.assert_array_equal(one, other)
-        else:
-            size = np.abs(other[np.isfinite(other)]).max(initial=1)
-            np.testing.assert_allclose(one.astype("f8"), other, rtol=tolerance, atol=tolerance * size)
 
 
 @pytest.mark.parametrize("half", [SHAPES[:7], SHAPES[7:]], ids=["first", "second"])
@@ -111,32 +108,6 @@ def test_nan_wins_and_infinities_stay(kernel, rng):
     close(simulate(kernel.returns(*results), [x]).outputs, wanted)
 
 
-ARGMAX = """%n = linalg.index {axis} : index
-%m = arith.index_cast %n : index to i64
-%g = arith.cmpf ogt, %i0, %o0 : f32
-%p = arith.cmpf uno, %i0, %i0 : f32
-%q = arith.cmpf ord, %o0, %o0 : f32
-%s = arith.andi %p, %q : i1
-%t = arith.ori %g, %s : i1
-%z = arith.constant 0 : i64
-%e = arith.cmpi slt, %o1, %z : i64
-%c = arith.ori %t, %e : i1
-%v = arith.select %c, %i0, %o0 : f32
-%w = arith.select %c, %m, %o1 : i64"""
-
-
-def write_argmax(kernel, shape, axis, body=ARGMAX):
-    """Append the maximum of a new argument along ``axis`` and its index."""
-    a = kernel.argument(shape)
-    dims = ", ".join(f"d{n}" for n in range(len(shape)))
-    kept = ", ".join(f"d{n}" for n in range(len(shape)) if n != axis)
-    short = tuple(s for n, s in enumerate(shape) if n != axis)
-    starts = [kernel.fill("0xFF800000", short), kernel.fill("-1", short, "i64")]
-    loops = "".join("r" if n == axis else "p" for n in range(len(shape)))
-    targets = [(start, f"({dims}) -> ({kept})") for start in starts]
-    return kernel.generic([(a, f"({dims}) -> ({dims})")], targets, loops, body.format(axis=axis), ("%v", "%w"))
-
-
 @pytest.mark.parametrize(
     ("shape", "axis"), [((5, 37), 1), ((5, 37), 0), ((3, 4, 50), 1), ((2, 1500), 1), ((9000,), 0)], ids=str
 )
@@ -169,30 +140,6 @@ def test_bodies_that_no_join_fits_are_done_by_one_thread(kernel, rng):
     close(simulate(made, [x]).outputs, [wanted])
 
 
-def write_softmax(kernel, shape, axis, element="f32"):
-    """Append a softmax of a new argument along ``axis``, computed in f32."""
-    a = kernel.argument(shape, element)
-    rank = len(shape)
-    dims = ", ".join(f"d{n}" for n in range(rank))
-    kept = f"({dims}) -> ({', '.join(f'd{n}' for n in range(rank) if n != axis)})"
-    same = f"({dims}) -> ({dims})"
-    wide = f"%x = arith.extf %i0 : {element} to f32\n" if element != "f32" else ""
-    x = "%x" if wide else "%i0"
-    top = kernel.reduce(a, (axis,), "0xFF800000", f"{wide}%r = arith.maximumf %o0, {x} : f32")
-    body = f"{wide}%q = arith.subf {x}, %i1 : f32\n%r = math.exp %q : f32"
-    (exps,) = kernel.generic([(a, same), (top, kept)], [(kernel.empty(shape), same)], "p" * rank, body)
-    total = kernel.reduce(exps, (axis,), "0.0", ADD)
-    narrow = f"\n%r = arith.truncf %d : f32 to {element}" if wide else ""
-    body = f"{'%d' if wide else '%r'} = arith.divf %i0, %i1 : f32{narrow}"
-    target = kernel.empty(shape, element)
-    return kernel.generic([(exps, same), (total, kept)], [(target, same)], "p" * rank, body)[0]
-
-
-def softmax(x, axis):
-    e = np.exp(x.astype("f8") - x.max(axis, keepdims=True, initial=-np.inf))
-    return e / e.sum(axis, keepdims=True)
-
-
 @pytest.mark.parametrize(
     ("shape", "axis", "element"),
     [
@@ -213,23 +160,6 @@ def test_softmax(kernel, rng, shape, axis, element):
         close(simulate(made, [x], shift=shift).outputs, [softmax(x, axis)], 1e-3 if element == "f16" else 1e-5)
 
 
-def test_long_rows_stay_in_shared_memory(kernel, rng):
-    made = compile_text(kernel.returns(write_softmax(kernel, (2, 20004), 1)))
-    assert any("shared memory" in reason for reason in made.info.reasons)
-    x = rng.standard_normal((2, 20004)).astype("f4")
-    run = simulate(made, [x])
-    close(run.outputs, [softmax(x, 1)])
-    assert run.counts.bytes["global", "load"] == run.counts.bytes["global", "store"] == x.nbytes
-
-
-def test_rows_that_fit_nowhere_are_shared_by_blocks(kernel, rng):
-    made = compile_text(kernel.returns(write_softmax(kernel, (1, 70000), 1)))
-    assert any("blocks share a row" in reason for reason in made.info.reasons)
-    assert len([grid for grid in made.info.grids if grid.when != "unaligned"]) == 3
-    x = rng.standard_normal((1, 70000)).astype("f4")
-    close(simulate(made, [x]).outputs, [softmax(x, 1)])
-
-
 def test_softmax_of_dynamic_sizes(kernel, rng):
     made = compile_text(kernel.returns(write_softmax(kernel, ("s0", "s1"), 1)))
     for shape in [(1, 1), (3, 8), (5, 37), (3, 1000), (0, 5)]:
@@ -248,23 +178,6 @@ def test_sums_of_dynamic_sizes(kernel, rng):
             x, y = rng.standard_normal(shape).astype("f4"), rng.standard_normal(shape[0] * 100).astype("f4")
             wanted = (x.sum(0, dtype="f8"), x.sum(1, dtype="f8"), y.sum(dtype="f8"))
             close(simulate(made, [x, y]).outputs, [wanted[number]])
-
-
-def test_columns_and_whole_tensors_in_two_stages(new_kernel, rng):
-    for shape, axes in [((3000, 40), (0,)), ((300, 401), (0, 1)), ((40, 3, 900), (0, 2))]:
-        kernel = new_kernel()
-        made = compile_text(kernel.returns(kernel.reduce(kernel.argument(shape), axes, "1.0", ADD)))
-        assert any("blocks share a row" in reason for reason in made.info.reasons), made.info.reasons
-        x = rng.standard_normal(shape).astype("f4")
-        for shift in (0, 1):
-            close(simulate(made, [x], shift=shift).outputs, [1 + x.sum(axis=axes, dtype="f8")])
-
-
-def test_results_are_the_same_bits_every_time(kernel, rng):
-    made = compile_text(kernel.returns(kernel.reduce(kernel.argument((20000,)), (0,), "0.0", ADD)))
-    x = rng.standard_normal(20000).astype("f4")
-    first = simulate(made, [x]).outputs[0].tobytes()
-    assert all(simulate(made, [x], mode="strict", seed=seed).outputs[0].tobytes() == first for seed in (1, 2))
 
 
 def test_group_norm_reads_groups_through_reshapes(kernel, rng):
@@ -334,13 +247,6 @@ def test_results_without_reductions_are_written_on_the_way(kernel, rng):
     assert run.counts.bytes["global", "load"] == x.nbytes + y.nbytes
 
 
-def write_columns_on_the_way(kernel, shape):
-    """Append doubled elements of a new argument, and the sums of their columns."""
-    a = kernel.argument(shape)
-    doubled = kernel.pointwise([a], "%r = arith.addf %i0, %i0 : f32")
-    return kernel.reduce(doubled, (0,), "0.0", ADD), doubled
-
-
 def test_results_on_the_way_of_rows_that_blocks_share(new_kernel, rng):
     """Rows of one element, too, where one thread of the team writes."""
     for shape in ((1500, 5), (1, 40)):
@@ -348,121 +254,6 @@ def test_results_on_the_way_of_rows_that_blocks_share(new_kernel, rng):
         made = compile_text(kernel.returns(*write_columns_on_the_way(kernel, shape)))
         x = rng.standard_normal(shape).astype("f4")
         close(simulate(made, [x]).outputs, [2 * x.sum(0, dtype="f8"), x + x])
-
-
-def write_layer_norm(kernel, rows, length):
-    """Append a layer norm of a new argument's rows, with weights."""
-    a, weight = kernel.argument((rows, length)), kernel.argument((length,))
-    total = kernel.reduce(a, (1,), "0.0", ADD)
-    same, row, line = "(i, j) -> (i, j)", "(i, j) -> (i)", "(i, j) -> (j)"
-    mean = f"%n = arith.constant {float(length)} : f32\n%m = arith.divf %i1, %n : f32\n%d = arith.subf %i0, %m : f32\n"
-    start = kernel.fill("0.0", (rows,))
-    body = mean + "%q = arith.mulf %d, %d : f32\n%r = arith.addf %o0, %q : f32"
-    (squares,) = kernel.generic([(a, same), (total, row)], [(start, row)], "pr", body)
-    inputs = [(a, same), (total, row), (squares, row), (weight, line)]
-    body = mean + (
-        "%v = arith.divf %i2, %n : f32\n%e = arith.constant 1.0e-5 : f32\n%w = arith.addf %v, %e : f32\n"
-        "%s = math.sqrt %w : f32\n%z = arith.divf %d, %s : f32\n%r = arith.mulf %z, %i3 : f32"
-    )
-    return kernel.generic(inputs, [(kernel.empty((rows, length)), same)], "pp", body)[0]
-
-
-def layer_norm(x, weight):
-    centred = x.astype("f8") - x.mean(1, keepdims=True, dtype="f8")
-    return centred / np.sqrt((centred**2).mean(1, keepdims=True) + 1e-5) * weight
-
-
-def test_bytes_moved_by_softmax_and_layer_norm(new_kernel, rng):
-    """Each element is read once and written once; recorded, not to grow."""
-    x, w = rng.standard_normal((64, 1024)).astype("f4"), rng.standard_normal(1024).astype("f4")
-    for write, inputs, wanted in (
-        (lambda k: write_softmax(k, (64, 1024), 1), [x], softmax(x, 1)),
-        (lambda k: write_layer_norm(k, 64, 1024), [x, w], layer_norm(x, w)),
-    ):
-        kernel = new_kernel()
-        run = simulate(kernel.returns(write(kernel)), inputs)
-        close(run.outputs, [wanted])
-        # The weights are read by every row, from the caches.
-        weights = 64 * w.nbytes if len(inputs) > 1 else 0
-        assert run.counts.bytes["global", "load"] == x.nbytes + weights
-        assert run.counts.bytes["global", "store"] == x.nbytes
-
-
-def test_reductions_of_different_rows_are_left_to_another_rule(kernel, rng):
-    a = kernel.argument((6, 40))
-    made = compile_text(kernel.returns(*(kernel.reduce(a, (axis,), "0.0", ADD) for axis in (0, 1))))
-    assert made.info.schedule == "fallback"
-    assert "rows: the reductions of the kernel have different parallel loops" in made.info.reasons
-    x = rng.standard_normal((6, 40)).astype("f4")
-    close(simulate(made, [x]).outputs, [x.sum(0, dtype="f8"), x.sum(1, dtype="f8")])
-
-
-def test_teams_and_vectors_that_are_chosen(new_kernel):
-    """What a row is, how many threads it gets, and why; on a GPU that has more to do and on one that has less."""
-    rows = "neighbouring threads at elements of a row"
-    cases = {
-        (100_000, 64): (4, f"4 threads per row, 32 rows per block of 128: {rows}"),
-        (4096, 2048): (4, f"64 threads per row, 2 rows per block of 128: {rows}"),
-        (16, 2048): (4, f"512 threads per row, 1 rows per block of 512: {rows}"),
-        (4096, 1001): (1, f"64 threads per row, 2 rows per block of 128: {rows}"),
-    }
-    for shape, (vectors, threads) in cases.items():
-        kernel = new_kernel()
-        made = compile_text(kernel.returns(write_softmax(kernel, shape, 1)))
-        assert threads in made.info.reasons[0]
-        assert f"vectors of {vectors}" in made.info.reasons[1]
-
-
-STRICT = {
-    "warps": lambda k: k.reduce(k.argument((9, 40)), (1,), "0.0", ADD),
-    "blocks": lambda k: k.reduce(k.argument((3, 1000)), (1,), "0.0", ADD),
-    "columns": lambda k: k.reduce(k.argument((60, 45)), (0,), "0.0", ADD),
-    "two stages": lambda k: k.reduce(k.argument((9001,)), (0,), "0.0", ADD),
-    "softmax": lambda k: write_softmax(k, (3, 600), 1),
-    "columns of softmax": lambda k: write_softmax(k, (2, 60, 33), 1),
-    "softmax in shared memory": lambda k: write_softmax(k, (1, 17000), 1),
-    "layer norm": lambda k: write_layer_norm(k, 3, 512),
-    "argmax": lambda k: write_argmax(k, (3, 500), 1)[1],
-    "argmax in two stages": lambda k: write_argmax(k, (1, 9000), 1)[1],
-    "on the way": lambda k: write_columns_on_the_way(k, (1500, 5))[1],
-    "dynamic": lambda k: write_softmax(k, ("s0", "s1"), 1),
-}
-
-
-@pytest.mark.parametrize("name", STRICT)
-def test_no_races(kernel, rng, name):
-    """The strict machine sees no race, no read of what nobody wrote, no access out of bounds, and the same result."""
-    made = compile_text(kernel.returns(STRICT[name](kernel)))
-    inputs = []
-    for shape in made.interface.inputs:
-        known = {"s0": 3, "s1": 300}
-        sizes = tuple(size.evaluate(known) for size in shape)
-        inputs.append(rng.standard_normal(sizes).astype("f4"))
-    strict = simulate(made, inputs, mode="strict", seed=int(rng.integers(1 << 30)))
-    for one, other in zip(strict.outputs, simulate(made, inputs).outputs, strict=True):
-        np.testing.assert_array_equal(one, other)
-
-
-COMMON = {
-    "softmax 1024": lambda k: write_softmax(k, (4096, 1024), 1),
-    "softmax 16384": lambda k: write_softmax(k, (512, 16384), 1),
-    "softmax 32000": lambda k: write_softmax(k, (512, 32000), 1, "f16"),
-    "layer norm 768": lambda k: write_layer_norm(k, 8192, 768),
-    "layer norm 8192": lambda k: write_layer_norm(k, 2048, 8192),
-    "columns": lambda k: k.reduce(k.argument((4096, 4096)), (0,), "0.0", ADD),
-    "whole": lambda k: k.reduce(k.argument((1 << 26,)), (0,), "0.0", ADD),
-}
-
-
-def test_no_spills_at_common_sizes(new_kernel):
-    for target in ("cuda:sm_80", "cuda:sm_90a"):
-        for name, write in COMMON.items():
-            kernel = new_kernel()
-            made = compile_text(kernel.returns(write(kernel)), target=target)
-            report = assemble(made.ptx, target.partition(":")[2])
-            for entry in report.entries.values():
-                assert entry.spill_stores == entry.spill_loads == entry.stack == 0, name
-            assert not report.warnings
 
 
 @given(data=st.data())
