@@ -65,10 +65,3 @@ class Results:
             **contraction.spread(ranges, column, contraction.columns, merged=True),
         }
         return tuple(found.get(dim, ZERO) for dim in range(len(contraction.extents)))
-
-
-def compare(code: Code, predicate: str, a: Expr, b: Expr) -> Any:
-    """Return whether ``a`` and ``b`` are as ``predicate``, "eq" or "sge", says."""
-    number = ir.IntegerAttr.get(ir.IntegerType.get_signless(64), _PREDICATES[predicate])
-    bit = ir.IntegerType.get_signless(1)
-    return code.op("arith.cmpi", (code.index(a), code.index(b)), bit, {"predicate": number})

@@ -11,6 +11,7 @@ from typing import Any
 
 from stepwell.passes.schedules.abi import Buffer, OpenKernel
 from stepwell.passes.schedules.code import Code
+from stepwell.passes.schedules.conditions import both, compare
 from stepwell.passes.schedules.indexing import LANE, ZERO
 from stepwell.passes.schedules.kernel import Refusal, defining, fold_index_op, indexing_maps
 from stepwell.passes.schedules.memory import load, store
@@ -30,7 +31,6 @@ from stepwell.support.bindings import ir
 from stepwell.support.symbolic import Expr
 
 Reader = Callable[[Indices], Any]
-_UNSIGNED_LESS, _EQUAL = 6, 0
 
 
 class Elements:
@@ -122,7 +122,7 @@ class Elements:
         code = self.code
         before = code.mask
         if condition is not None:
-            code.mask = condition if before is None else code.pointwise("arith.andi", (before, condition), self._bit)
+            code.mask = both(code, before, condition)
         try:
             return code.broadcast(self._take(found, tensor))
         finally:
@@ -142,21 +142,16 @@ class Elements:
         total = None
         for condition in conditions:
             for value in self._tests(condition):
-                total = value if total is None else self.code.pointwise("arith.andi", (total, value), self._bit)
+                total = both(self.code, total, value)
         return total
 
     def _tests(self, condition: Condition) -> list[Any]:
         # One unsigned comparison tests both ends of a range.
-        tests = [self._compare(_UNSIGNED_LESS, condition.index, condition.size)]
+        tests = [compare(self.code, "ult", condition.index, condition.size)]
         if condition.multiple_of is not None and condition.multiple is not None:
             rest = condition.multiple_of % condition.multiple
-            tests.append(self._compare(_EQUAL, rest, ZERO))
+            tests.append(compare(self.code, "eq", rest, ZERO))
         return tests
-
-    def _compare(self, predicate: int, a: Expr, b: Expr) -> Any:
-        code = self.code
-        attribute = ir.IntegerAttr.get(ir.IntegerType.get_signless(64), predicate)
-        return code.pointwise("arith.cmpi", (code.index(a), code.index(b)), self._bit, {"predicate": attribute})
 
     def _is_zero(self, found: Step) -> bool:
         if not isinstance(found, Fill) or found.constant is None:
@@ -271,7 +266,7 @@ class _Body:
         true = code.constant(ir.IntegerAttr.get(bit, 1))
         values = []
         for test, side in zip((condition, code.pointwise("arith.xori", (condition, true), bit)), sides, strict=True):
-            code.mask = test if before is None else code.pointwise("arith.andi", (before, test), bit)
+            code.mask = both(code, before, test)
             values.append(side())
             code.mask = before
         return [

@@ -6,13 +6,10 @@ from typing import Any
 
 from stepwell.passes.schedules.code import Code
 from stepwell.passes.schedules.indexing import LANE, ZERO
-from stepwell.support.bindings import ir
 from stepwell.support.symbolic import Expr
 
 # Loops this short, all extents multiplied, are written out.
 UNROLLED_POINTS = 32
-
-_SIGNED_LESS = 2
 
 # (indices of the vectors worked on, carried values) -> next carried values
 LaneBody = Callable[[list[Expr], list[Any]], Sequence[Any]]
@@ -94,42 +91,6 @@ def write_loops(
         return code.loop(ZERO, extents[depth], lambda index, inner: write(depth + 1, [*indices, index], inner), values)
 
     return list(write(0, [], list(carried)))
-
-
-def less(code: Code, a: Expr, b: Expr) -> Any:
-    """Return whether ``a < b``; a constant where that is known."""
-    bit = ir.IntegerType.get_signless(1)
-    if code.ranges.less(a, b):
-        return code.constant(ir.IntegerAttr.get(bit, 1))
-    predicate = ir.IntegerAttr.get(ir.IntegerType.get_signless(64), _SIGNED_LESS)
-    return code.pointwise("arith.cmpi", (code.index(a), code.index(b)), bit, {"predicate": predicate})
-
-
-def where(code: Code, conditions: Sequence[tuple[Expr, Expr]], then: Callable[[], None]) -> None:
-    """Write ``then`` for when the first of each pair is less than the second; without a test where that is known."""
-    unknown = [less(code, a, b) for a, b in conditions if not code.ranges.less(a, b)]
-    if not unknown:
-        then()
-        return
-    total = unknown[0]
-    for condition in unknown[1:]:
-        total = code.pointwise("arith.andi", (total, condition), total.type)
-    either(code, total, then, lambda: None)
-
-
-def either(code: Code, condition: Any, then: Callable[[], None], otherwise: Callable[[], None]) -> None:
-    """Write an if whose sides give no values."""
-    code.branch(condition, _nothing(then), _nothing(otherwise), [])
-
-
-def _nothing(body: Callable[[], None]) -> Callable[[], Sequence[Any]]:
-    """Return ``body`` as one that gives no values."""
-
-    def write() -> Sequence[Any]:
-        body()
-        return ()
-
-    return write
 
 
 def effect(body: Callable[[list[Expr]], None]) -> Callable[[list[Expr], list[Any]], list[Any]]:

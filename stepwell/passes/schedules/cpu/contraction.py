@@ -14,8 +14,9 @@ from functools import partial
 from typing import Any, ClassVar
 
 from stepwell.passes.schedules.abi import OpenKernel
+from stepwell.passes.schedules.conditions import compare
 from stepwell.passes.schedules.contraction import Contraction, find_contraction
-from stepwell.passes.schedules.contraction_results import Results, compare
+from stepwell.passes.schedules.contraction_results import Results
 from stepwell.passes.schedules.cpu.contraction_dot import DotParameters, choose_dot, write_dot
 from stepwell.passes.schedules.cpu.contraction_pack import Block, Blocks
 from stepwell.passes.schedules.cpu.contraction_parameters import Parameters, choose_parameters, with_usable_lines

@@ -10,9 +10,10 @@ from typing import Any, ClassVar
 
 from stepwell.passes.schedules.abi import define_sizes
 from stepwell.passes.schedules.code import Code
+from stepwell.passes.schedules.conditions import where
 from stepwell.passes.schedules.indexing import ONE, ZERO, ceil_div, product
 from stepwell.passes.schedules.kernel import Kernel
-from stepwell.passes.schedules.loops import delinearise, where
+from stepwell.passes.schedules.loops import delinearise
 from stepwell.passes.schedules.nvidia.fallback_nests import Level, LoopNest
 from stepwell.passes.schedules.nvidia.fallback_segments import Segment, cut
 from stepwell.passes.schedules.nvidia.fallback_sizes import Sizes

@@ -5,9 +5,10 @@ from functools import partial
 from typing import Any
 
 from stepwell.passes.schedules.code import Code
+from stepwell.passes.schedules.conditions import both, either, less, where
 from stepwell.passes.schedules.elements import Elements
 from stepwell.passes.schedules.indexing import LANE, ONE, ZERO
-from stepwell.passes.schedules.loops import delinearise, either, less, where
+from stepwell.passes.schedules.loops import delinearise
 from stepwell.passes.schedules.nvidia.grid import Block, Grid
 from stepwell.passes.schedules.nvidia.pointwise_tiles import Space, Tile
 from stepwell.passes.schedules.nvidia.wide_access import Wide
@@ -66,8 +67,7 @@ class _TileWriter:
         if self._all_or_nothing(last_row):
             where(code, inside, straight)
             return
-        conditions = [less(code, a, b) for a, b in inside]
-        condition = code.pointwise("arith.andi", conditions, conditions[0].type)
+        condition = both(code, *(less(code, a, b) for a, b in inside))
         either(code, condition, straight, partial(self._careful, row, column))
 
     def _all_or_nothing(self, last_row: Expr) -> bool:

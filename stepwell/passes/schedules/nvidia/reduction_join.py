@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from stepwell.passes.schedules.conditions import either, less
 from stepwell.passes.schedules.indexing import ZERO
 from stepwell.passes.schedules.joins import Joins
-from stepwell.passes.schedules.loops import either, less
 from stepwell.passes.schedules.memory import load, store
 from stepwell.passes.schedules.nvidia.grid import WARP, Block
 from stepwell.support.bindings import ir

@@ -5,9 +5,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from stepwell.passes.schedules.abi import Buffer
+from stepwell.passes.schedules.conditions import both, less, when
 from stepwell.passes.schedules.elements import Elements
 from stepwell.passes.schedules.indexing import ONE, ZERO, ceil_div
-from stepwell.passes.schedules.loops import delinearise, either, less
+from stepwell.passes.schedules.loops import delinearise
 from stepwell.passes.schedules.memory import store
 from stepwell.passes.schedules.nvidia.grid import Block
 from stepwell.passes.schedules.nvidia.reduction_join import join_team, join_tree
@@ -175,8 +176,8 @@ class RowWriter:
 
     def where_leading(self, then: Callable[[], None]) -> None:
         """Write what the first thread of each row's team does alone."""
-        alone = [] if self.layout.threads.team == 1 else [less(self.code, self.place.member, ONE)]
-        self._where([*alone, self.place.exists], then)
+        leads = None if self.layout.threads.team == 1 else less(self.code, self.place.member, ONE)
+        when(self.code, both(self.code, leads, self.place.exists), then)
 
     def _store_parts(self, phase: Phase, slot: Slot) -> None:
         for part in phase.parts:
@@ -196,19 +197,9 @@ class RowWriter:
             store(self.code, flat, flat.position(indices), element)
 
         if slot.indices:
-            self._where([slot.exists, self.place.exists], write)
+            when(self.code, both(self.code, slot.exists, self.place.exists), write)
         else:
             self.where_leading(write)
-
-    def _where(self, conditions: Sequence[Any], then: Callable[[], None]) -> None:
-        known = [condition for condition in conditions if condition is not None]
-        if not known:
-            then()
-            return
-        total = known[0]
-        for condition in known[1:]:
-            total = self.code.pointwise("arith.andi", (total, condition), total.type)
-        either(self.code, total, then, lambda: None)
 
     # Places
 

@@ -6,9 +6,9 @@ from functools import partial
 from typing import Any
 
 from stepwell.passes.schedules.abi import WORKSPACE_ALIGNMENT, Buffer, bytes_of, flatten, memory_type
+from stepwell.passes.schedules.conditions import either, less
 from stepwell.passes.schedules.elements import Elements
 from stepwell.passes.schedules.indexing import ONE, ZERO, ceil_div
-from stepwell.passes.schedules.loops import either, less
 from stepwell.passes.schedules.memory import load, store
 from stepwell.passes.schedules.nvidia.grid import WARP, Block, Grid
 from stepwell.passes.schedules.nvidia.reduction_join import Arrangement, join_team, join_tree

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from stepwell.passes.schedules.code import Code
+from stepwell.passes.schedules.conditions import less
 from stepwell.passes.schedules.indexing import LANE, ZERO, product
-from stepwell.passes.schedules.loops import delinearise, less
+from stepwell.passes.schedules.loops import delinearise
 from stepwell.support.symbolic import Expr
 
 # Vectors per iteration of a loop, as far as their elements fit registers: as many loads are under way at once.

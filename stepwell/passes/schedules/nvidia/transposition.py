@@ -10,10 +10,11 @@ from functools import partial
 from typing import Any
 
 from stepwell.passes.schedules.abi import Buffer, bytes_of
+from stepwell.passes.schedules.conditions import both, either, less, where
 from stepwell.passes.schedules.elements import Elements
 from stepwell.passes.schedules.indexing import ZERO, ceil_div, coefficient, linearise, product
 from stepwell.passes.schedules.kernel import defining
-from stepwell.passes.schedules.loops import delinearise, either, less, where
+from stepwell.passes.schedules.loops import delinearise
 from stepwell.passes.schedules.memory import load, store
 from stepwell.passes.schedules.nest import Nest, known_extent
 from stepwell.passes.schedules.nvidia.grid import Block, Grid
@@ -138,8 +139,7 @@ class _TileWriter:
             if all(code.ranges.less(a, b) for a, b in conditions):
                 road(whole=True)
             else:
-                tests = [less(code, a, b) for a, b in conditions]
-                inside = code.pointwise("arith.andi", tests, tests[0].type)
+                inside = both(code, *(less(code, a, b) for a, b in conditions))
                 either(code, inside, partial(road, whole=True), partial(road, whole=False))
             if phase == self._fill:
                 self.block.barrier()

@@ -11,10 +11,12 @@ The scheme is that of T. Dao, "FlashAttention-2: faster attention with better pa
 """
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from stepwell.passes.schedules.abi import OpenKernel
 from stepwell.passes.schedules.attention import Attention
+from stepwell.passes.schedules.conditions import less, when
 from stepwell.passes.schedules.contraction_accesses import delinearise, follow
 from stepwell.passes.schedules.elements import Elements
 from stepwell.passes.schedules.indexing import LANE, ZERO, product
@@ -25,7 +27,6 @@ from stepwell.passes.schedules.nvidia.grid import WARP, Block, Grid
 from stepwell.passes.schedules.nvidia.pairs import PAIR
 from stepwell.passes.schedules.nvidia.warp_matrices import WarpMatrices
 from stepwell.passes.schedules.steps import Indices
-from stepwell.support.bindings import ir
 from stepwell.support.symbolic import Expr
 
 _HALVES = (0, 1)
@@ -138,15 +139,7 @@ class FlashTemplate:
         return self.code.loop(ZERO, steps, step, carried, stem="step")[2:]
 
     def _copy_next(self, number: Expr, steps: Expr) -> None:
-        predicate = {"predicate": ir.IntegerAttr.get(ir.IntegerType.get_signless(64), 2)}
-        operands = (self.code.index(number + 1), self.code.index(steps))
-        more = self.code.op("arith.cmpi", operands, ir.IntegerType.get_signless(1), predicate)
-
-        def copy() -> tuple[()]:
-            self._copy_step(number + 1)
-            return ()
-
-        self.code.branch(more, copy, lambda: (), [])
+        when(self.code, less(self.code, number + 1, steps), partial(self._copy_step, number + 1))
 
     # One step
 
@@ -246,9 +239,7 @@ class FlashTemplate:
         return value if value.type == f32 else self.code.op("arith.extf", (value,), f32)
 
     def _unless_outside(self, score: Any, column: Expr) -> Any:
-        predicate = {"predicate": ir.IntegerAttr.get(ir.IntegerType.get_signless(64), 2)}
-        operands = (self.code.index(column), self.code.index(self.heads.columns))
-        inside = self.code.op("arith.cmpi", operands, ir.IntegerType.get_signless(1), predicate)
+        inside = less(self.code, column, self.heads.columns)
         return self.code.op("arith.select", (inside, score, self.softmax.lowest()), self.softmax.f32)
 
     # The end
@@ -265,18 +256,12 @@ class FlashTemplate:
             self._when_row(self._row(half), finished)
 
     def _when_row(self, row: Expr, values: list[Any]) -> None:
-        def write() -> tuple[()]:
+        def write() -> None:
             for group in range(self.parameters.width // 8):
                 self._store(row, self.lane % 4 * 2 + 8 * group, values[2 * group : 2 * group + 2])
-            return ()
 
-        if self.heads.rows % self.parameters.rows == ZERO:
-            write()
-            return
-        predicate = {"predicate": ir.IntegerAttr.get(ir.IntegerType.get_signless(64), 2)}
-        operands = (self.code.index(row), self.code.index(self.heads.rows))
-        exists = self.code.op("arith.cmpi", operands, ir.IntegerType.get_signless(1), predicate)
-        self.code.branch(exists, write, lambda: (), [])
+        fits = self.heads.rows % self.parameters.rows == ZERO
+        when(self.code, None if fits else less(self.code, row, self.heads.rows), write)
 
     def _store(self, row: Expr, column: Expr, values: list[Any]) -> None:
         if not self.pairs:

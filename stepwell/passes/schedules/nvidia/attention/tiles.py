@@ -6,6 +6,7 @@ from functools import partial
 from typing import Any
 
 from stepwell.passes.schedules.abi import Buffer, OpenKernel
+from stepwell.passes.schedules.conditions import both, less, when
 from stepwell.passes.schedules.contraction_accesses import accesses
 from stepwell.passes.schedules.elements import Elements
 from stepwell.passes.schedules.indexing import ONE, ZERO, Ranges, coefficient
@@ -107,8 +108,8 @@ class Tile:
             if total - start >= self.threads:
                 self._copy_chunk(batch, first, stage, number // chunks, number % chunks)
                 continue
-            there = self._less(number, Expr.const(total))
-            self._when(there, partial(self._copy_chunk, batch, first, stage, number // chunks, number % chunks))
+            there = less(self.code, number, Expr.const(total))
+            when(self.code, there, partial(self._copy_chunk, batch, first, stage, number // chunks, number % chunks))
 
     def pointer(self, stage: Expr, line: Expr, at: Expr) -> Any:
         """Return the address of element ``at`` of a line in tile ``stage``, as a pointer."""
@@ -137,14 +138,12 @@ class Tile:
 
     def _exists(self, first: Expr, line: Expr, at: Expr) -> Any:
         """Return whether a chunk exists, or None where all do."""
-        tests = []
+        code, exists, whole = self.code, None, None
         if self.lines.count % self.height != ZERO:
-            tests.append(self._less(first + line, self.lines.count))
+            exists = less(code, first + line, self.lines.count)
         if padded(self.lines.width) != self.lines.width:
-            tests.append(self._less(at, Expr.const(self.lines.width)))
-        if not tests:
-            return None
-        return tests[0] if len(tests) == 1 else self.use.arith("andi", *tests)
+            whole = less(code, at, Expr.const(self.lines.width))
+        return both(code, exists, whole)
 
     def _copy_elements(self, batch: Indices, index: Expr, at: Expr, stage: Expr, line: Expr, exists: Any) -> None:
         element = self.lines.value.type.element_type
@@ -159,15 +158,3 @@ class Tile:
         values = read() if exists is None else self.code.branch(exists, read, zeros, [element] * CHUNK)
         for number, value in enumerate(values):
             store(self.code, self.buffer, self._place(stage, line, at + number), value)
-
-    def _less(self, a: Expr, b: Expr) -> Any:
-        predicate = {"predicate": ir.IntegerAttr.get(ir.IntegerType.get_signless(64), 2)}
-        bit = ir.IntegerType.get_signless(1)
-        return self.code.op("arith.cmpi", (self.code.index(a), self.code.index(b)), bit, predicate)
-
-    def _when(self, condition: Any, write: Callable[[], None]) -> None:
-        def run() -> tuple[()]:
-            write()
-            return ()
-
-        self.code.branch(condition, run, lambda: (), [])

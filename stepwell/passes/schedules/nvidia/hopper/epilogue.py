@@ -8,13 +8,13 @@ worked on as pairs where memory allows.
 from typing import Any
 
 from stepwell.passes.schedules.abi import OpenKernel
+from stepwell.passes.schedules.conditions import less, when
 from stepwell.passes.schedules.contraction import Contraction
 from stepwell.passes.schedules.contraction_results import Results
 from stepwell.passes.schedules.elements import Elements
 from stepwell.passes.schedules.indexing import LANE, ZERO
 from stepwell.passes.schedules.nvidia.hopper.parameters import WARPGROUP, HopperTile
 from stepwell.passes.schedules.nvidia.pairs import column_pairs
-from stepwell.support.bindings import ir
 from stepwell.support.symbolic import Expr
 
 _PAIR = 2
@@ -77,16 +77,4 @@ class Epilogue:
 
     def _when_within(self, index: Expr, count: Expr, tile: int, write: Any) -> None:
         """Run ``write`` where ``index`` is below ``count``; always, where tiles fit exactly."""
-        if count % tile == ZERO:
-            write()
-            return
-        code = self.code
-        predicate = {"predicate": ir.IntegerAttr.get(ir.IntegerType.get_signless(64), 2)}
-        operands = (code.index(index), code.index(count))
-        condition = code.op("arith.cmpi", operands, ir.IntegerType.get_signless(1), predicate)
-
-        def there() -> tuple[()]:
-            write()
-            return ()
-
-        code.branch(condition, there, lambda: (), [])
+        when(self.code, None if count % tile == ZERO else less(self.code, index, count), write)

@@ -9,12 +9,12 @@ The scheme is that of the CUTLASS library's warp-specialised kernels (NVIDIA, 20
 chapters "Asynchronous warpgroup level matrix instructions" and "mbarrier".
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 from stepwell.passes.schedules.abi import OpenKernel
+from stepwell.passes.schedules.conditions import either, when
 from stepwell.passes.schedules.contraction import Contraction
 from stepwell.passes.schedules.indexing import ZERO
 from stepwell.passes.schedules.nvidia.grid import Block, Grid
@@ -93,16 +93,11 @@ class HopperTemplate:
         warp = use.warp(block.thread)
         group = code.opaque(code.op("arith.index_cast", (use.arith("divui", warp, use.number(4)),), code.index_type))
         code.ranges.limit(str(group), ZERO, Expr.const(p.consumers + 1))
-        self._when(use.equal(use.integer(block.thread), use.number(0)), self._set_up)
+        when(self.code, use.equal(use.integer(block.thread), use.number(0)), self._set_up)
         block.barrier()
         is_producer = use.equal(use.integer(group), use.number(p.consumers))
         first_warp = use.equal(warp, use.number(4 * p.consumers))
-        code.branch(
-            is_producer,
-            _side(lambda: self._produce(block, first_warp)),
-            _side(lambda: self._consume(block, group)),
-            [],
-        )
+        either(code, is_producer, partial(self._produce, block, first_warp), partial(self._consume, block, group))
 
     def _set_up(self) -> None:
         for stage in range(self.parameters.stages):
@@ -177,7 +172,8 @@ class HopperTemplate:
     def _produce(self, block: Block, first_warp: Any) -> None:
         if self.parameters.consumers > 1:
             self.use.set_registers("decrease", _FEW_REGISTERS)
-        self._when(first_warp, lambda: self._when(self.use.elect(), lambda: self._for_tiles(block, self._copy_tile)))
+        walk = partial(self._for_tiles, block, self._copy_tile)
+        when(self.code, first_warp, lambda: when(self.code, self.use.elect(), walk))
 
     def _copy_tile(self, loops: dict[int, Expr], row: Expr, column: Expr, stage: Stage) -> Stage:
         def step(number: Expr, carried: list[Any]) -> list[Any]:
@@ -273,17 +269,4 @@ class HopperTemplate:
         if not (steps.is_constant and steps.constant >= 1):
             none = use.equal(use.integer(steps), use.number(0))
             condition = use.select(none, use.number(0, condition.type), condition)
-        self._when(condition, lambda: use.arrive(self._empty(stage)))
-
-    def _when(self, condition: Any, write: Any) -> None:
-        self.code.branch(condition, _side(write), _side(lambda: None), [])
-
-
-def _side(write: Callable[[], object]) -> Callable[[], tuple[()]]:
-    """Return ``write`` as a side of a branch that yields nothing."""
-
-    def run() -> tuple[()]:
-        write()
-        return ()
-
-    return run
+        when(self.code, condition, lambda: use.arrive(self._empty(stage)))
