@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stepwell.runtime.binding import Bases, Copy, Place
-from stepwell.runtime.devices.grid_program import MAP_BYTES, WORD, BoundGrid, BoundMap
+from stepwell.runtime.devices.grid_program import WORD, BoundGrid, BoundMap
 from stepwell.runtime.launcher import argument_position, row
 
 _END, _BUFFER, _BUFFER_SIZE = 0, 1, 2
@@ -164,6 +164,3 @@ class TableWriter:
         assert len(numbers) == _CONFIG_WORDS
         pairs = [low | high << 32 for low, high in zip(numbers[::2], [*numbers[1::2], 0], strict=True)]
         return self._data_place(self._write([*pairs, Place(self.stream, 0), self._data_place(attributes), 1]))
-
-
-assert MAP_BYTES % WORD == 0

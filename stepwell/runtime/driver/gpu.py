@@ -4,7 +4,7 @@ import ctypes
 import threading
 import weakref
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -194,8 +194,3 @@ def find_gpu(ordinal: int = 0) -> Gpu:
                 )
             _gpus[ordinal] = Gpu(driver, ordinal)
         return _gpus[ordinal]
-
-
-def known_gpus() -> Sequence[Gpu]:
-    """Return the GPUs that this process uses."""
-    return list(_gpus.values())

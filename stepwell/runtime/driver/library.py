@@ -45,7 +45,6 @@ _SIGNATURES = {
     "cuMemAllocAsync": "pzz",
     "cuMemFreeAsync": "zz",
     "cuMemHostAlloc": "pzu",
-    "cuMemFreeHost": "z",
     "cuMemcpyHtoDAsync_v2": "zpzz",
     "cuMemcpyDtoHAsync_v2": "pzzz",
     "cuMemcpyDtoDAsync_v2": "zzzz",
