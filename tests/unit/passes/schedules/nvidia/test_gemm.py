@@ -69,6 +69,22 @@ def test_convolutions(dtype, stride, dilation, channels, outputs, window, groups
     check(convolution(text, **sizes, dtype=dtype, dynamic=dynamic), fresh())
 
 
+# Depths of fewer steps than there are stages, of as many, and of more.
+STRICT = {
+    **{f"copies-{depth}": matmul(40, 48, depth, "m k, n k", dtype="f16") for depth in (64, 150, 330)},
+    "registers": matmul(40, 48, 151, "k m, k n", dtype="bf16"),
+    "multiply-adds": matmul(37, 45, 33, after="bias"),
+    "dot": matmul(2, 40, 300, "m k, n k", after="bias"),
+    "windows": convolution("n c h*2+y w*2+x, o c y x -> n o h w", n=1, o=9, h=3, w=3, c=8, y=3, x=3, dtype="f16"),
+}
+
+
+@pytest.mark.parametrize("name", STRICT)
+def test_stages_are_waited_for_in_the_strict_simulator(name: str) -> None:
+    rng = fresh()
+    check(STRICT[name], rng, mode="strict", seed=int(rng.integers(1 << 16)))
+
+
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_float32_goes_to_tensor_cores_only_where_rounding_to_tf32_is_allowed(layout: str) -> None:
     case = matmul(40, 36, 52, layout)
