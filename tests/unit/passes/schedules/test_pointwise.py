@@ -3,10 +3,7 @@
 import ml_dtypes
 import numpy as np
 import pytest
-
-RELU_OF_PRODUCT = """%q = arith.mulf %i0, %i1 : f32
-%z = arith.constant 0.0 : f32
-%r = arith.maximumf %q, %z : f32"""
+from pointwise_kernels import RELU_OF_PRODUCT, SAME, rearrangements, write_gathers, write_rearrangements, write_sums
 
 
 @pytest.mark.parametrize("shape", [(), (1,), (9,), (3, 5, 7), (0, 4), (33, 130), (200, 300)], ids=str)
@@ -35,21 +32,10 @@ def test_dynamic_sizes_one_of_which_comes_only_within_an_expression(kernel, comp
 
 def test_every_dtype_in_one_kernel(kernel, compiled, rng):
     names = {"f64": "f8", "f16": "f2", "i64": "i8", "i32": "i4", "i16": "i2", "i8": "i1"}
-    results, inputs, wanted = [], [], []
-    for element, name in names.items():
-        operands = [kernel.argument((3, 45), element) for _ in range(2)]
-        op = "addf" if element.startswith("f") else "addi"
-        results.append(kernel.pointwise(operands, f"%r = arith.{op} %i0, %i1 : {element}", element))
-        pair = [(rng.standard_normal((3, 45)) * 40).astype(name) for _ in range(2)]
-        inputs += pair
-        wanted.append(pair[0] + pair[1])
-    flags = [kernel.argument((3, 45), "i1") for _ in range(2)]
-    results.append(kernel.pointwise(flags, "%r = arith.xori %i0, %i1 : i1", "i1"))
-    pair = [rng.standard_normal((3, 45)) > 0 for _ in range(2)]
-    run = compiled(kernel.returns(*results))
-    got = [np.zeros((3, 45), array.dtype) for array in wanted] + [np.zeros((3, 45), bool)]
-    run(inputs + pair, got)
-    for one, other in zip(got, [*wanted, pair[0] ^ pair[1]], strict=True):
+    results, inputs, wanted = write_sums(kernel, rng, names)
+    got = [np.zeros_like(array) for array in wanted]
+    compiled(kernel.returns(*results))(inputs, got)
+    for one, other in zip(got, wanted, strict=True):
         np.testing.assert_array_equal(one, other)
 
 
@@ -66,58 +52,17 @@ def test_broadcast_and_transposed_operands(kernel, compiled, rng):
 
 
 def test_pad_slice_concat_insert_and_reshape_are_read_through(kernel, compiled, rng):
-    a, b = kernel.argument((3, 9)), kernel.argument((3, 11))
-    padded = kernel.pad(a, (1, 2), (0, 3), "7.0")
-    joined = kernel.op(
-        f"tensor.concat dim(1) {a[0]}, {b[0]}, {a[0]} : (tensor<3x9xf32>, tensor<3x11xf32>, tensor<3x9xf32>)"
-        " -> tensor<3x29xf32>",
-        (3, 29),
-    )
-    every_other = kernel.op(
-        f"tensor.extract_slice {joined[0]}[1, 3] [2, 12] [1, 2] : tensor<3x29xf32> to tensor<2x12xf32>", (2, 12)
-    )
-    written = kernel.op(
-        f"tensor.insert_slice {every_other[0]} into {joined[0]}[1, 4] [2, 12] [1, 2]"
-        " : tensor<2x12xf32> into tensor<3x29xf32>",
-        (3, 29),
-    )
-    flat = kernel.op(f"tensor.collapse_shape {b[0]} [[0, 1]] : tensor<3x11xf32> into tensor<33xf32>", (33,))
-    split = kernel.op(
-        f"tensor.expand_shape {flat[0]} [[0, 1]] output_shape [11, 3] : tensor<33xf32> into tensor<11x3xf32>", (11, 3)
-    )
-    results = [padded, joined, every_other, written]
-    doubled = [kernel.pointwise([tensor], "%r = arith.addf %i0, %i0 : f32") for tensor in [*results, split]]
+    run = compiled(kernel.returns(*write_rearrangements(kernel)))
     x, y = rng.standard_normal((3, 9)).astype("f4"), rng.standard_normal((3, 11)).astype("f4")
-    cat = np.concatenate([x, y, x], 1)
-    late = cat.copy()
-    late[1:3, 4:28:2] = cat[1:3, 3:27:2]
-    wanted = [np.pad(x, ((1, 0), (2, 3)), constant_values=7), cat, cat[1:3, 3:27:2], late, y.reshape(11, 3)]
-    got = [np.zeros(array.shape, "f4") for array in wanted]
-    compiled(kernel.returns(*doubled))([x, y], got)
+    wanted = rearrangements(x, y)
+    got = [np.zeros_like(array) for array in wanted]
+    run([x, y], got)
     for one, other in zip(got, wanted, strict=True):
-        np.testing.assert_array_equal(one, other + other)
+        np.testing.assert_array_equal(one, other)
 
 
 def test_gathers_with_checks(kernel, compiled, rng):
-    table, rows, places = kernel.argument((10, 33)), kernel.argument((6,), "i64"), kernel.argument((6, 19), "i64")
-    body = f"""%c0 = arith.constant 0 : i64
-%c10 = arith.constant 10 : i64
-%c9 = arith.constant 9 : i64
-%a = arith.cmpi sge, %i0, %c0 : i64
-%b = arith.cmpi slt, %i0, %c10 : i64
-%ok = arith.andi %a, %b : i1
-cf.assert %ok, "index-out-of-range: embedding"
-%low = arith.maxsi %i0, %c0 : i64
-%safe = arith.minsi %low, %c9 : i64
-%q = arith.index_cast %safe : i64 to index
-%j = linalg.index 1 : index
-%r = tensor.extract {table[0]}[%q, %j] : tensor<10x33xf32>"""
-    (embedded,) = kernel.generic([(rows, "(i, j) -> (i)")], [(kernel.empty((6, 33)), identity2())], "pp", body)
-    body = f"""%i = linalg.index 0 : index
-%q = arith.index_cast %i0 : i64 to index
-%r = tensor.extract {embedded[0]}[%i, %q] : tensor<6x33xf32>"""
-    (taken,) = kernel.generic([(places, identity2())], [(kernel.empty((6, 19)), identity2())], "pp", body)
-    run = compiled(kernel.returns(embedded, taken))
+    run = compiled(kernel.returns(*write_gathers(kernel, 33)))
     x, i, j = rng.standard_normal((10, 33)).astype("f4"), rng.integers(0, 10, 6), rng.integers(0, 33, (6, 19))
     got = [np.zeros((6, 33), "f4"), np.zeros((6, 19), "f4")]
     assert run([x, i, j], got) == 0
@@ -126,10 +71,6 @@ cf.assert %ok, "index-out-of-range: embedding"
     i[2] = 11
     assert run([x, i, j], got) == 1
     assert run.info.asserts == ("index-out-of-range: embedding",)
-
-
-def identity2() -> str:
-    return "(i, j) -> (i, j)"
 
 
 def test_constants_and_loop_indices(kernel, compiled, rng):
@@ -141,8 +82,8 @@ def test_constants_and_loop_indices(kernel, compiled, rng):
 %q = arith.addf %i0, %i1 : f32
 %r = arith.addf %q, %g : f32"""
     (result,) = kernel.generic(
-        [(a, identity2()), (("%dense", (3,), "f32"), "(i, j) -> (i)")],
-        [(kernel.empty((3, 20)), identity2())],
+        [(a, SAME), (("%dense", (3,), "f32"), "(i, j) -> (i)")],
+        [(kernel.empty((3, 20)), SAME)],
         "pp",
         body,
     )
@@ -174,8 +115,8 @@ scf.yield %e : f32
 }}}} else {{{{
 scf.yield %zero : f32
 }}}}"""
-    target = (kernel.empty((6, 19)), identity2())
-    (each,) = kernel.generic([(places, identity2())], [target], "pp", body.format(operand="i0"))
+    target = (kernel.empty((6, 19)), SAME)
+    (each,) = kernel.generic([(places, SAME)], [target], "pp", body.format(operand="i0"))
     (row,) = kernel.generic([(rows, "(i, j) -> (i)")], [target], "pp", body.format(operand="i0"))
     x, i, j = rng.standard_normal((10, 33)).astype("f4"), rng.integers(-9, 60, 6), rng.integers(-9, 60, (6, 19))
     got = [np.zeros((6, 19), "f4") for _ in range(2)]

@@ -4,13 +4,9 @@ import ml_dtypes
 import numpy as np
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from pointwise_kernels import RELU_OF_PRODUCT, SAME, rearrangements, write_gathers, write_rearrangements, write_sums
 
 from stepwell.backends.nvidia.in_process import compile_text, simulate
-
-RELU_OF_PRODUCT = """%q = arith.mulf %i0, %i1 : f32
-%z = arith.constant 0.0 : f32
-%r = arith.maximumf %q, %z : f32"""
-SAME = "(i, j) -> (i, j)"
 
 
 def agree(run, wanted):
@@ -60,26 +56,16 @@ def test_vectors_where_a_size_known_late_allows_them(kernel, rng):
 
 def test_every_dtype_in_one_kernel(kernel, rng):
     names = {"f64": "f8", "f32": "f4", "i64": "i8", "i32": "i4", "i16": "i2", "i8": "i1"}
-    results, inputs, wanted = [], [], []
-    for element, name in names.items():
-        operands = [kernel.argument((3, 45), element) for _ in range(2)]
-        op = "addf" if element.startswith("f") else "addi"
-        results.append(kernel.pointwise(operands, f"%r = arith.{op} %i0, %i1 : {element}", element))
-        pair = [(rng.standard_normal((3, 45)) * 40).astype(name) for _ in range(2)]
-        inputs += pair
-        wanted.append(pair[0] + pair[1])
+    results, inputs, wanted = write_sums(kernel, rng, names)
     for element, name in {"f16": np.float16, "bf16": ml_dtypes.bfloat16}.items():
         operands = [kernel.argument((4, 48), element) for _ in range(2)]
         results.append(kernel.pointwise(operands, f"%r = arith.mulf %i0, %i1 : {element}", element))
         pair = [rng.standard_normal((4, 48)).astype(name) for _ in range(2)]
         inputs += pair
         wanted.append((pair[0].astype("f4") * pair[1].astype("f4")).astype(name))
-    flags = [kernel.argument((3, 45), "i1") for _ in range(2)]
-    results.append(kernel.pointwise(flags, "%r = arith.xori %i0, %i1 : i1", "i1"))
-    pair = [rng.standard_normal((3, 45)) > 0 for _ in range(2)]
     made = compile_text(kernel.returns(*results))
     for shift in (0, 1):
-        agree(simulate(made, inputs + pair, shift=shift), [*wanted, pair[0] ^ pair[1]])
+        agree(simulate(made, inputs, shift=shift), wanted)
 
 
 def test_mixed_types_share_the_lanes_of_the_widest(kernel, rng):
@@ -92,35 +78,9 @@ def test_mixed_types_share_the_lanes_of_the_widest(kernel, rng):
 
 
 def test_pad_slice_concat_insert_and_reshape_are_read_through(kernel, rng):
-    a, b = kernel.argument((3, 9)), kernel.argument((3, 11))
-    padded = kernel.pad(a, (1, 2), (0, 3), "7.0")
-    below = kernel.pad(b, (2, 0), (1, 0), "0.0")
-    joined = kernel.op(
-        f"tensor.concat dim(1) {a[0]}, {b[0]}, {a[0]} : (tensor<3x9xf32>, tensor<3x11xf32>, tensor<3x9xf32>)"
-        " -> tensor<3x29xf32>",
-        (3, 29),
-    )
-    every_other = kernel.op(
-        f"tensor.extract_slice {joined[0]}[1, 3] [2, 12] [1, 2] : tensor<3x29xf32> to tensor<2x12xf32>", (2, 12)
-    )
-    written = kernel.op(
-        f"tensor.insert_slice {every_other[0]} into {joined[0]}[1, 4] [2, 12] [1, 2]"
-        " : tensor<2x12xf32> into tensor<3x29xf32>",
-        (3, 29),
-    )
-    flat = kernel.op(f"tensor.collapse_shape {b[0]} [[0, 1]] : tensor<3x11xf32> into tensor<33xf32>", (33,))
-    split = kernel.op(
-        f"tensor.expand_shape {flat[0]} [[0, 1]] output_shape [11, 3] : tensor<33xf32> into tensor<11x3xf32>", (11, 3)
-    )
-    results = [padded, below, joined, every_other, written, split]
-    doubled = [kernel.pointwise([tensor], "%r = arith.addf %i0, %i0 : f32") for tensor in results]
+    text = kernel.returns(*write_rearrangements(kernel))
     x, y = rng.standard_normal((3, 9)).astype("f4"), rng.standard_normal((3, 11)).astype("f4")
-    cat = np.concatenate([x, y, x], 1)
-    late = cat.copy()
-    late[1:3, 4:28:2] = cat[1:3, 3:27:2]
-    wanted = [np.pad(x, ((1, 0), (2, 3)), constant_values=7), np.pad(y, ((2, 1), (0, 0)))]
-    wanted += [cat, cat[1:3, 3:27:2], late, y.reshape(11, 3)]
-    agree(simulate(kernel.returns(*doubled), [x, y]), [one + one for one in wanted])
+    agree(simulate(text, [x, y]), rearrangements(x, y))
 
 
 def test_slices_that_start_inside_a_vector_are_read_by_element(kernel, rng):
@@ -142,25 +102,7 @@ def test_slices_that_start_inside_a_vector_are_read_by_element(kernel, rng):
 
 
 def test_gathers_with_checks(kernel, rng):
-    table, rows, places = kernel.argument((10, 36)), kernel.argument((6,), "i64"), kernel.argument((6, 19), "i64")
-    body = f"""%c0 = arith.constant 0 : i64
-%c10 = arith.constant 10 : i64
-%c9 = arith.constant 9 : i64
-%a = arith.cmpi sge, %i0, %c0 : i64
-%b = arith.cmpi slt, %i0, %c10 : i64
-%ok = arith.andi %a, %b : i1
-cf.assert %ok, "index-out-of-range: embedding"
-%low = arith.maxsi %i0, %c0 : i64
-%safe = arith.minsi %low, %c9 : i64
-%q = arith.index_cast %safe : i64 to index
-%j = linalg.index 1 : index
-%r = tensor.extract {table[0]}[%q, %j] : tensor<10x36xf32>"""
-    (embedded,) = kernel.generic([(rows, "(i, j) -> (i)")], [(kernel.empty((6, 36)), SAME)], "pp", body)
-    body = f"""%i = linalg.index 0 : index
-%q = arith.index_cast %i0 : i64 to index
-%r = tensor.extract {embedded[0]}[%i, %q] : tensor<6x36xf32>"""
-    (taken,) = kernel.generic([(places, SAME)], [(kernel.empty((6, 19)), SAME)], "pp", body)
-    made = compile_text(kernel.returns(embedded, taken))
+    made = compile_text(kernel.returns(*write_gathers(kernel, 36)))
     x, i, j = rng.standard_normal((10, 36)).astype("f4"), rng.integers(0, 10, 6), rng.integers(0, 36, (6, 19))
     assert "vectors of 4" in made.info.reasons[0]
     for mode in ("fast", "strict"):

@@ -2,33 +2,23 @@
 
 import numpy as np
 import pytest
+from pointwise_kernels import write_transposition
 
 from stepwell.backends.nvidia.in_process import compile_text, simulate
-
-BODY = "%r = arith.addf %i0, %i1 : f32"
 
 
 @pytest.mark.parametrize("order", [(1, 0), (2, 1, 0), (0, 2, 1)], ids=str)
 def test_static_sizes(kernel, rng, order):
     shape = tuple([70, 64] if len(order) == 2 else [19, 5, 37])
     target = tuple(shape[dim] for dim in order)
-    a, b = kernel.argument(shape), kernel.argument(target)
-    loops = [f"d{n}" for n in range(len(order))]
-    nest = ", ".join(loops)
-    read = ", ".join(loops[order.index(dim)] for dim in range(len(order)))
-    inputs = [(a, f"({nest}) -> ({read})"), (b, f"({nest}) -> ({nest})")]
-    (result,) = kernel.generic(inputs, [(kernel.empty(target), f"({nest}) -> ({nest})")], "p" * len(order), BODY)
-    made = compile_text(kernel.returns(result))
+    made = compile_text(kernel.returns(write_transposition(kernel, shape, order)))
     x, y = rng.standard_normal(shape).astype("f4"), rng.standard_normal(target).astype("f4")
     (got,) = simulate(made, [x, y]).outputs
     np.testing.assert_array_equal(got, x.transpose(order) + y)
 
 
 def test_dynamic_sizes(kernel, rng):
-    a, b = kernel.argument(("s0", "s1")), kernel.argument(("s1", "s0"))
-    inputs = [(a, "(i, j) -> (j, i)"), (b, "(i, j) -> (i, j)")]
-    (result,) = kernel.generic(inputs, [(kernel.empty(("s1", "s0")), "(i, j) -> (i, j)")], "pp", BODY)
-    made = compile_text(kernel.returns(result))
+    made = compile_text(kernel.returns(write_transposition(kernel, ("s0", "s1"), (1, 0))))
     assert "through shared memory" in made.info.reasons[0]
     for rows, columns in [(0, 5), (1, 1), (3, 70), (70, 3), (32, 64), (65, 33)]:
         x = rng.standard_normal((rows, columns)).astype("f4")
