@@ -30,7 +30,7 @@ def test_what_a_cpu_computes_a_gpu_does(name: str) -> None:
     assert done.compiled.info.schedule == "gemm"
 
 
-@settings(max_examples=16, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=10, deadline=None, suppress_health_check=list(HealthCheck))
 @given(
     sizes=st.tuples(st.integers(1, 70), st.integers(1, 70), st.integers(0, 140)),
     layout=st.sampled_from(LAYOUTS),
@@ -51,7 +51,7 @@ def test_products_of_any_size(sizes, layout, dtype, dynamic, after, batch, shift
     check(case, fresh(), shift=shift)
 
 
-@settings(max_examples=8, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=5, deadline=None, suppress_health_check=list(HealthCheck))
 @given(
     dtype=st.sampled_from(["f32", "f16"]),
     stride=st.integers(1, 3),
