@@ -6,7 +6,7 @@ cache keeps and artifacts hold.
 
 import json
 import struct
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -112,6 +112,14 @@ class GpuCode:
             )
         except (ValueError, KeyError, TypeError) as error:
             raise ArtifactError(f"a kernel's GPU code is damaged: {error}") from error
+
+
+def read_codes(code: Mapping[str, bytes], names: Iterable[str]) -> dict[str, GpuCode]:
+    """Return the code of the kernels ``names``; raises ArtifactError where it is missing or damaged."""
+    lacking = sorted(set(names) - set(code))
+    if lacking:
+        raise ArtifactError(f"there is no code for kernels {', '.join(lacking)}")
+    return {name: GpuCode.from_bytes(code[name]) for name in names}
 
 
 def _cut(data: bytes, start: int, sizes: list[Any]) -> dict[str, bytes]:

@@ -10,6 +10,7 @@ from typing import Any
 from stepwell.passes.schedules.code import Code
 from stepwell.passes.schedules.indexing import ZERO, coefficient, product, row_major_strides
 from stepwell.passes.schedules.kernel import DYNAMIC, Kernel, Refusal, defining
+from stepwell.passes.schedules.rule import note_schedule
 from stepwell.support.bindings import ir
 from stepwell.support.symbolic import Expr
 
@@ -154,8 +155,7 @@ class OpenKernel:
         """End the function, record what the host needs to know about it, and put it in the kernel's place."""
         self.code.effect("func.return", ())
         attributes = self.function.attributes
-        attributes["stepwell.schedule"] = ir.StringAttr.get(schedule)
-        attributes["stepwell.reasons"] = ir.ArrayAttr.get([ir.StringAttr.get(text) for text in reasons])
+        note_schedule(self.function, schedule, reasons)
         attributes["stepwell.workspace"] = ir.IntegerAttr.get(ir.IntegerType.get_signless(64), self.workspace_bytes)
         attributes["stepwell.asserts"] = ir.ArrayAttr.get([ir.StringAttr.get(text) for text in self.code.asserts])
         name = self.kernel.name

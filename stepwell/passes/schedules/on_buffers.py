@@ -6,14 +6,17 @@ run in parallel and where temporaries live is for a machine's own schedule to sa
 """
 
 from collections.abc import Callable
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
 from stepwell.passes.schedules.indexing import product, row_major_strides
 from stepwell.passes.schedules.kernel import DYNAMIC, Kernel, Refusal
+from stepwell.passes.schedules.rule import Rule
 from stepwell.passes.transforms.expand_copies import ExpandCopiesPass
 from stepwell.passes.transforms.widen_bools import operations
 from stepwell.support.bindings import PassManager, arith, bufferization, func, ir, linalg, memref, tensor
 from stepwell.support.symbolic import Expr
+from stepwell.support.target import Target
 
 ALIGNMENT = 64
 """What temporaries are aligned to, in bytes."""
@@ -26,6 +29,27 @@ _BUFFERIZE = (
     "eliminate-empty-tensors,one-shot-bufferize,canonicalize,cse)"
 )
 _TO_LOOPS = "builtin.module(scf-forall-to-parallel,convert-linalg-to-parallel-loops,canonicalize,cse)"
+
+
+@dataclass(frozen=True)
+class OnBuffers:
+    """Parameters where there is nothing to choose before the loops are known.
+
+    Attributes:
+        reasons: why this schedule was taken.
+    """
+
+    reasons: tuple[str, ...] = ("no other rule takes this kernel",)
+
+
+class EveryKernel(Rule):
+    """A machine's last rule, which refuses nothing."""
+
+    name: ClassVar[str] = "fallback"
+
+    def parameters(self, kernel: Kernel, target: Target) -> OnBuffers:
+        """Return what there is to say."""
+        return OnBuffers()
 
 
 def lower_to_loops(kernel: Kernel, schedule: Callable[[Any, Kernel], None]) -> Any:

@@ -38,6 +38,12 @@ class Rule(ABC):
         """Put the scheduled function in the kernel's place; raises Refusal, leaving the kernel as it was."""
 
 
+def note_schedule(function: Any, schedule: str, reasons: Iterable[str]) -> None:
+    """Record on a scheduled function by which rule it was built, and why so."""
+    function.attributes["stepwell.schedule"] = ir.StringAttr.get(schedule)
+    function.attributes["stepwell.reasons"] = ir.ArrayAttr.get([ir.StringAttr.get(text) for text in reasons])
+
+
 def reachable(values: Iterable[Any]) -> list[Any]:
     """Return the ops that ``values`` are computed from, operands before users."""
     ordered: dict[Any, None] = {}

@@ -25,10 +25,10 @@ from stepwell.runtime.driver.gpu import Block, Gpu, find_gpu, ordinal_of
 from stepwell.runtime.driver.modules import Module, choose_image, images, version_text
 from stepwell.runtime.driver.queues import CudaQueue
 from stepwell.runtime.driver.tensors import DeviceTensors
-from stepwell.runtime.gpu_code import GpuCode
+from stepwell.runtime.gpu_code import GpuCode, read_codes
 from stepwell.runtime.plan import KernelInfo, Program
 from stepwell.runtime.tensors import TensorKind
-from stepwell.support.errors import ArtifactError, DeviceError
+from stepwell.support.errors import DeviceError
 from stepwell.support.target import Target
 
 
@@ -52,10 +52,7 @@ class CudaDevice:
     def __init__(
         self, code: Mapping[str, bytes], infos: Mapping[str, KernelInfo], target: Target, ordinal: str = ""
     ) -> None:
-        lacking = sorted(set(infos) - set(code))
-        if lacking:
-            raise ArtifactError(f"there is no code for kernels {', '.join(lacking)}")
-        self._code = {name: GpuCode.from_bytes(code[name]) for name in infos}
+        self._code = read_codes(code, infos)
         self._infos = infos
         self._target = target
         self._ordinal = ordinal_of(ordinal)

@@ -18,12 +18,12 @@ from stepwell.runtime.devices.device import PLAIN, CallMode, Tensor
 from stepwell.runtime.devices.failures import describe, failure
 from stepwell.runtime.devices.grid_program import BoundGrid, BoundGrids, GridBinder
 from stepwell.runtime.devices.staging import SCRATCH, Staging
-from stepwell.runtime.gpu_code import GpuCode
+from stepwell.runtime.gpu_code import read_codes
 from stepwell.runtime.plan import KernelInfo, Program
 from stepwell.runtime.report import Sample
 from stepwell.runtime.simulator import Simulator, TensorMapValue
 from stepwell.runtime.tensors import Array, TensorKind, first_foreign, recognise
-from stepwell.support.errors import ArtifactError, InvalidOptionError, StepwellError
+from stepwell.support.errors import InvalidOptionError, StepwellError
 from stepwell.support.target import Target
 
 VARIABLE = "STEPWELL_SIM"
@@ -93,14 +93,11 @@ class SimDevice:
     def __init__(
         self, code: Mapping[str, bytes], infos: Mapping[str, KernelInfo], target: Target, mode: str = ""
     ) -> None:
-        lacking = sorted(set(infos) - set(code))
-        if lacking:
-            raise ArtifactError(f"there is no code for kernels {', '.join(lacking)}")
         chosen, seed = simulation_mode(mode)
         self.infos = infos
         self.simulator = Simulator(arch=target.arch, mode=chosen, seed=seed)
         self.queue = SimQueue(self.simulator)
-        self.modules = {name: self.simulator.load(GpuCode.from_bytes(code[name]).ptx) for name in infos}
+        self.modules = {name: self.simulator.load(made.ptx) for name, made in read_codes(code, infos).items()}
         # A simulator does one thing at a time.
         self.lock = threading.RLock()
         self._places: dict[str, int] = {}

@@ -9,19 +9,20 @@ Temporaries of a known, small size live in the workspace, unless a parallel loop
 malloc and freed before the kernel returns.
 """
 
-from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 from stepwell.passes.schedules.kernel import DYNAMIC, Kernel
 from stepwell.passes.schedules.on_buffers import (
     ALIGNMENT,
     NEST_LOOPS,
+    EveryKernel,
+    OnBuffers,
     function_of,
     lower_to_loops,
     reinterpret,
     run_passes,
 )
-from stepwell.passes.schedules.rule import Rule
+from stepwell.passes.schedules.rule import note_schedule
 from stepwell.passes.transforms.widen_bools import WidenBoolsPass, operations
 from stepwell.support.bindings import arith, ir, memref, scf
 from stepwell.support.target import Target
@@ -40,33 +41,13 @@ ASSUMED_EXTENT = 64
 _FREE_BUFFERS = "builtin.module(buffer-deallocation-pipeline,convert-bufferization-to-memref,canonicalize)"
 
 
-@dataclass(frozen=True)
-class FallbackParameters:
-    """There is nothing to choose.
-
-    Attributes:
-        reasons: why this schedule was taken.
-    """
-
-    reasons: tuple[str, ...] = ("no other rule takes this kernel",)
-
-
-class FallbackRule(Rule):
+class FallbackRule(EveryKernel):
     """Takes every kernel."""
 
-    name: ClassVar[str] = "fallback"
-
-    def parameters(self, kernel: Kernel, target: Target) -> FallbackParameters:
-        """Refuse nothing."""
-        return FallbackParameters()
-
-    def build(self, kernel: Kernel, target: Target, parameters: FallbackParameters) -> None:
+    def build(self, kernel: Kernel, target: Target, parameters: OnBuffers) -> None:
         """Lower the kernel to loops over buffers."""
         function = build_fallback(kernel)
-        function.attributes["stepwell.schedule"] = ir.StringAttr.get(self.name)
-        function.attributes["stepwell.reasons"] = ir.ArrayAttr.get(
-            [ir.StringAttr.get(text) for text in parameters.reasons]
-        )
+        note_schedule(function, self.name, parameters.reasons)
 
 
 def build_fallback(kernel: Kernel) -> Any:

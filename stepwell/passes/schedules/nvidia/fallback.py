@@ -5,8 +5,7 @@ slices that a scatter never leaves.  What carries values from one step to the ne
 in the workspace, those of a parallel loop's body once per iteration.  Other rules are faster; this one is the net.
 """
 
-from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 from stepwell.passes.schedules.abi import define_sizes
 from stepwell.passes.schedules.code import Code
@@ -19,8 +18,15 @@ from stepwell.passes.schedules.nvidia.fallback_segments import Segment, cut
 from stepwell.passes.schedules.nvidia.fallback_sizes import Sizes
 from stepwell.passes.schedules.nvidia.grid import WARP, Block, Grid
 from stepwell.passes.schedules.nvidia.temporaries import Temporaries
-from stepwell.passes.schedules.on_buffers import NEST_LOOPS, function_of, lower_to_loops, run_passes
-from stepwell.passes.schedules.rule import Rule
+from stepwell.passes.schedules.on_buffers import (
+    NEST_LOOPS,
+    EveryKernel,
+    OnBuffers,
+    function_of,
+    lower_to_loops,
+    run_passes,
+)
+from stepwell.passes.schedules.rule import note_schedule
 from stepwell.passes.transforms.widen_bools import WidenBoolsPass, operations
 from stepwell.support.bindings import ir
 from stepwell.support.symbolic import Expr
@@ -30,27 +36,10 @@ from stepwell.support.target import Target
 _THREADS = 128
 
 
-@dataclass(frozen=True)
-class FallbackParameters:
-    """What is known before the loops are.
-
-    Attributes:
-        reasons: why this schedule was taken.
-    """
-
-    reasons: tuple[str, ...] = ("no other rule takes this kernel",)
-
-
-class FallbackRule(Rule):
+class FallbackRule(EveryKernel):
     """Takes every kernel."""
 
-    name: ClassVar[str] = "fallback"
-
-    def parameters(self, kernel: Kernel, target: Target) -> FallbackParameters:
-        """Refuse nothing."""
-        return FallbackParameters()
-
-    def build(self, kernel: Kernel, target: Target, parameters: FallbackParameters) -> None:
+    def build(self, kernel: Kernel, target: Target, parameters: OnBuffers) -> None:
         """Lower the kernel to loops over buffers, and those to launches."""
 
         def schedule(module: Any, of: Kernel) -> None:
@@ -110,12 +99,8 @@ class _LaunchWriter:
 
     def note(self, schedule: str, reasons: tuple[str, ...]) -> None:
         """Record what the host and the user need to know."""
-        attributes = self.function.attributes
-        attributes["stepwell.schedule"] = ir.StringAttr.get(schedule)
-        attributes["stepwell.reasons"] = ir.ArrayAttr.get(
-            [ir.StringAttr.get(text) for text in (*reasons, *self.reasons)]
-        )
-        attributes["stepwell.workspace"] = self.temporaries.note()
+        note_schedule(self.function, schedule, (*reasons, *self.reasons))
+        self.function.attributes["stepwell.workspace"] = self.temporaries.note()
 
     def _serial(self, number: int, segment: Segment) -> None:
         loops = any(operations(op, "scf.for", "scf.while", "scf.parallel") for op in segment.ops)
