@@ -32,6 +32,8 @@ LAYERS["worker"] = LAYERS["backends"] | {"backends"}
 LAYERS["backends"] = LAYERS["backends"] | {"worker"}
 # These parts of support read and make IR; the rest is all that runtime may use.
 WITH_MLIR = {"bindings", "diagnostics", "locations", "module"}
+# The simulator runs PTX on numpy alone.
+SIMULATOR_USES = (["runtime", "simulator"], ["support", "errors"])
 PARTS = ("support", "dialects", "passes", "runtime", "frontends", "backends", "tools")
 
 
@@ -88,6 +90,8 @@ def upward(path: Path, own: str) -> Iterator[str]:
             yield f"{own} must not import {module}"
         if own == "runtime" and len(words) > 2 and words[2] in WITH_MLIR:
             yield "runtime works without MLIR"
+        if path.parts[:2] == ("runtime", "simulator") and words[1:3] not in SIMULATOR_USES:
+            yield f"the simulator must not import {module}"
 
 
 def test_bare_import_is_cheap() -> None:

@@ -217,10 +217,6 @@ class MemorySystem:
             raise self._fault(lanes, bad, addresses, size, f"is outside the {limit} bytes of parameters")
         return self.stores["param"], addresses
 
-    def shared_memory(self, block: int) -> Array:
-        """Return the bytes of a block of the batch, the reserved ones at the start among them, to be used in place."""
-        return self.stores["shared"].data[block * self.shared_stride :][: self.shared_bytes]
-
     def _shared(self, lanes: Lanes, addresses: Array, size: int, low: int, high: int) -> Array:
         cluster = self.batch.launch.cluster
         blocks = lanes.threads.blocks if addresses.ndim == 2 else lanes.blocks

@@ -12,9 +12,6 @@ from stepwell.runtime.simulator.machine.lanes import Array
 from stepwell.runtime.simulator.numbers.rounding import odd_single
 from stepwell.runtime.simulator.ptx.types import PtxType
 
-ELEMENT = {"f16x2": "f16", "bf16x2": "bf16", "f32x2": "f32"}
-"""Type of the elements of a packed type."""
-
 
 def bfloat16_to_single(bits: Array) -> Array:
     """Return float32 for uint16 bits."""
