@@ -27,6 +27,9 @@ TURNS = 20_000_000
 _FAVOUR, _LONGEST = 0.02, 100
 """How often a warp gets turns in a row, and how many at most."""
 
+_SLOW, _SLOWNESS = 0.5, 0.1
+"""How many warps are slow for the whole run, and how often such a one is let run when it could."""
+
 
 def run_strict(program: Program, launch: Launch, seed: int) -> None:
     """Run a launch, one warp at a time.
@@ -71,6 +74,7 @@ class _Residents:
             members = range(first_of_group, min(first_of_group + GROUP, warps))
             warp.group = [self._warps[block, member] for member in members]
         self._left = [warps] * count
+        self._slow = {warp for warp in self._warps.values() if random.random() < _SLOW}
         self._favourite, self._streak = next(iter(self._warps.values())), 0
 
     def _begun(self, work: AsyncWork) -> None:
@@ -107,9 +111,9 @@ class _Residents:
             return self._favourite
         if self._random.random() < _FAVOUR:
             self._favourite, self._streak = self._random.choice(live), self._random.randrange(_LONGEST)
-        for _ in range(4):
+        for _ in range(8):
             warp = live[int(self._random.random() * len(live))]
-            if warp.runnable:
+            if warp.runnable and (warp not in self._slow or self._random.random() < _SLOWNESS):
                 return warp
         able = [warp for warp in live if warp.runnable]
         return self._random.choice(able) if able else None
