@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 WORKERS ?= 2
 
-.PHONY: demo test lint lit unit models wheel mutation bench bench-gpu clean
+.PHONY: demo test lint lit unit models models-gpu gpu-programs test-gpu ops-gpu wheel mutation bench bench-gpu clean
 
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -33,13 +33,20 @@ unit: $(STAMP)
 	$(BIN)/pytest -n $(WORKERS) --dist loadfile -q tests/unit
 
 models: $(STAMP)  ## whole models against eager
-	$(BIN)/pytest -n $(WORKERS) --dist worksteal -q tests/models
+	$(BIN)/pytest -n $(WORKERS) --dist worksteal -q tests/models -m "not long"
+
+models-gpu: $(STAMP)  ## whole models on the simulated GPU, strictly too, and assembled for all GPUs (about an hour)
+	$(BIN)/pytest -n $(WORKERS) --dist worksteal -q tests/models/test_models_gpu.py
 
 gpu-programs: $(STAMP)  ## every kind of GPU kernel, on the simulated GPU
 	$(BIN)/pytest -n $(WORKERS) --dist worksteal -q tests/gpu --device=sim
 
 test-gpu: $(STAMP)  ## the same, with whole models, streams and graphs, on the GPU of this machine
 	$(BIN)/pytest -q tests/gpu --device=cuda
+
+OPS_DEVICE ?= sim
+ops-gpu: $(STAMP)  ## every op test on the simulated GPU, or on OPS_DEVICE=cuda or sim:strict (slow: tens of minutes)
+	STEPWELL_TEST_DEVICE=$(OPS_DEVICE) $(BIN)/pytest -n $(WORKERS) --dist loadfile -q tests/unit/ops
 
 wheel: $(STAMP)  ## build a wheel, install it elsewhere, run lit against it from an empty directory
 	$(BIN)/python scripts/check_wheel.py

@@ -1,5 +1,5 @@
 """Models with random weights that examples, tests and benchmarks share; nothing is downloaded."""
 
-from zoo.cases import CASES, ModelCase, find
+from zoo.cases import CASES, SMALL_CASES, ModelCase, find
 
-__all__ = ["CASES", "ModelCase", "find"]
+__all__ = ["CASES", "SMALL_CASES", "ModelCase", "find"]

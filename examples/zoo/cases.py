@@ -1,7 +1,8 @@
 """The models by name, each with inputs and the dimensions that may be dynamic."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -65,10 +66,24 @@ CASES = (
     ModelCase("llama", transformer.llama, _tokens(32), BATCH_AND_LENGTH, half=True),
 )
 
+# The same structures, narrower, shallower and on smaller inputs, for a simulated GPU.
+_NARROW = ((1, 8, 1, 1), (2, 8, 2, 2), (2, 16, 2, 2))
+SMALL_CASES = (
+    ModelCase("mlp", partial(sequence.MLP, 48, 32), lambda batch: (torch.randn(batch, 48),), BATCH, half=True),
+    ModelCase("resnet18", partial(vision.ResNet18, 10, 8), _images(32), BATCH),
+    ModelCase("mobilenet_v2", partial(vision.MobileNetV2, 10, _NARROW, 8, 32), _images(16), BATCH),
+    ModelCase("unet", partial(vision.UNet, width=8), _images(16), BATCH, half=True),
+    ModelCase("lstm", partial(sequence.Recurrent, 8, 16), lambda batch: (torch.randn(batch, 3, 8),), BATCH, half=True),
+    ModelCase("vit", partial(transformer.vit, 32, 1, 2, 32), _images(32), (BATCH,)),
+    ModelCase("bert", partial(transformer.bert, 32, 1, 2, 50), _tokens(8, 50), BATCH_AND_LENGTH, half=True),
+    ModelCase("gpt2", partial(transformer.gpt2, 32, 1, 2, 50), _tokens(8, 50), BATCH_AND_LENGTH, half=True),
+    ModelCase("llama", partial(transformer.llama, 32, 48, 1, 4, 2, 50), _tokens(8, 50), BATCH_AND_LENGTH, half=True),
+)
 
-def find(name: str) -> ModelCase:
-    """Return the model called ``name``; raises KeyError with the known names."""
-    for case in CASES:
+
+def find(name: str, cases: Sequence[ModelCase] = CASES) -> ModelCase:
+    """Return the model called ``name`` of ``cases``; raises KeyError with the known names."""
+    for case in cases:
         if case.name == name:
             return case
-    raise KeyError(f"unknown model '{name}'; known are {', '.join(case.name for case in CASES)}")
+    raise KeyError(f"unknown model '{name}'; known are {', '.join(case.name for case in cases)}")

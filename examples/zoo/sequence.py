@@ -7,11 +7,11 @@ from torch import nn
 class MLP(nn.Module):
     """The two-layer perceptron of every compiler's first page."""
 
-    def __init__(self) -> None:
+    def __init__(self, features: int = 784, width: int = 256) -> None:
         super().__init__()
-        self.fc1 = nn.Linear(784, 256)
+        self.fc1 = nn.Linear(features, width)
         self.relu1 = nn.ReLU()
-        self.fc2 = nn.Linear(256, 10)
+        self.fc2 = nn.Linear(width, 10)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return self.fc2(self.relu1(self.fc1(x)))
@@ -20,10 +20,10 @@ class MLP(nn.Module):
 class Recurrent(nn.Module):
     """A two-layer LSTM and a classifier of its last state."""
 
-    def __init__(self) -> None:
+    def __init__(self, features: int = 24, width: int = 32) -> None:
         super().__init__()
-        self.lstm = nn.LSTM(24, 32, num_layers=2, batch_first=True)
-        self.head = nn.Linear(32, 5)
+        self.lstm = nn.LSTM(features, width, num_layers=2, batch_first=True)
+        self.head = nn.Linear(width, 5)
 
     def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         y, (_, cell) = self.lstm(x)

@@ -18,47 +18,64 @@ class Outputs(nn.Module):
         return self.model(*args, return_dict=False, **self.options)[0]
 
 
-def vit() -> nn.Module:
+def vit(width: int = 192, layers: int = 4, heads: int = 3, image: int = 96) -> nn.Module:
     """A vision transformer (Dosovitskiy et al.)."""
     from transformers import ViTConfig, ViTForImageClassification
 
     config = ViTConfig(
-        hidden_size=192, num_hidden_layers=4, num_attention_heads=3, intermediate_size=768, image_size=96, num_labels=10
+        hidden_size=width,
+        num_hidden_layers=layers,
+        num_attention_heads=heads,
+        intermediate_size=4 * width,
+        image_size=image,
+        num_labels=10,
     )
     return Outputs(ViTForImageClassification(config))
 
 
-def bert() -> nn.Module:
+def bert(width: int = 128, layers: int = 3, heads: int = 4, vocabulary: int = 1000) -> nn.Module:
     """BERT (Devlin et al.) as an encoder."""
     from transformers import BertConfig, BertModel
 
     config = BertConfig(
-        vocab_size=1000, hidden_size=128, num_hidden_layers=3, num_attention_heads=4, intermediate_size=512
+        vocab_size=vocabulary,
+        hidden_size=width,
+        num_hidden_layers=layers,
+        num_attention_heads=heads,
+        intermediate_size=4 * width,
     )
     return Outputs(BertModel(config, add_pooling_layer=False))
 
 
-def gpt2() -> nn.Module:
+def gpt2(width: int = 128, layers: int = 3, heads: int = 4, vocabulary: int = 1000) -> nn.Module:
     """GPT-2 (Radford et al.) with its language head."""
     from transformers import GPT2Config, GPT2LMHeadModel
 
     config = GPT2Config(
-        vocab_size=1000, n_positions=128, n_embd=128, n_layer=3, n_head=4, bos_token_id=0, eos_token_id=0
+        vocab_size=vocabulary,
+        n_positions=128,
+        n_embd=width,
+        n_layer=layers,
+        n_head=heads,
+        bos_token_id=0,
+        eos_token_id=0,
     )
     return Outputs(GPT2LMHeadModel(config), use_cache=False)
 
 
-def llama() -> nn.Module:
+def llama(
+    width: int = 128, hidden: int = 352, layers: int = 3, heads: int = 8, groups: int = 2, vocabulary: int = 1000
+) -> nn.Module:
     """A Llama-style decoder: RMS norm, rotary positions, grouped queries, SwiGLU."""
     from transformers import LlamaConfig, LlamaForCausalLM
 
     config = LlamaConfig(
-        vocab_size=1000,
-        hidden_size=128,
-        intermediate_size=352,
-        num_hidden_layers=3,
-        num_attention_heads=8,
-        num_key_value_heads=2,
+        vocab_size=vocabulary,
+        hidden_size=width,
+        intermediate_size=hidden,
+        num_hidden_layers=layers,
+        num_attention_heads=heads,
+        num_key_value_heads=groups,
         max_position_embeddings=128,
     )
     return Outputs(LlamaForCausalLM(config), use_cache=False)

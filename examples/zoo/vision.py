@@ -1,5 +1,7 @@
 """Convolutional networks, written out in plain torch."""
 
+from collections.abc import Sequence
+
 import torch
 from torch import nn
 
@@ -73,6 +75,7 @@ class InvertedResidual(nn.Module):
 class MobileNetV2(nn.Module):
     """Sandler et al., "MobileNetV2: inverted residuals and linear bottlenecks"."""
 
+    # (expand, width, repeat, stride) of each stage.
     SETTINGS = (
         (1, 16, 1, 1),
         (6, 24, 2, 2),
@@ -83,17 +86,23 @@ class MobileNetV2(nn.Module):
         (6, 320, 1, 1),
     )
 
-    def __init__(self, classes: int = 1000) -> None:
+    def __init__(
+        self,
+        classes: int = 1000,
+        settings: Sequence[tuple[int, int, int, int]] = SETTINGS,
+        stem: int = 32,
+        last: int = 1280,
+    ) -> None:
         super().__init__()
-        layers: list[nn.Module] = [nn.Conv2d(3, 32, 3, 2, 1, bias=False), nn.BatchNorm2d(32), nn.ReLU6()]
-        channels = 32
-        for expand, width, repeat, stride in self.SETTINGS:
+        layers: list[nn.Module] = [nn.Conv2d(3, stem, 3, 2, 1, bias=False), nn.BatchNorm2d(stem), nn.ReLU6()]
+        channels = stem
+        for expand, width, repeat, stride in settings:
             for number in range(repeat):
                 layers.append(InvertedResidual(channels, width, stride if number == 0 else 1, expand))
                 channels = width
-        layers += [nn.Conv2d(channels, 1280, 1, bias=False), nn.BatchNorm2d(1280), nn.ReLU6()]
+        layers += [nn.Conv2d(channels, last, 1, bias=False), nn.BatchNorm2d(last), nn.ReLU6()]
         self.features = nn.Sequential(*layers)
-        self.head = nn.Sequential(nn.Dropout(0.2), nn.Linear(1280, classes))
+        self.head = nn.Sequential(nn.Dropout(0.2), nn.Linear(last, classes))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return self.head(nn.functional.adaptive_avg_pool2d(self.features(x), 1).flatten(1))
