@@ -79,6 +79,23 @@ def test_lines_of_the_program(exe: sw.Executable) -> None:
         sw.lower(torch.export.export(Block(), (X,)), options={"line_info": True})
 
 
+def test_tf32_only_where_it_is_allowed() -> None:
+    """Products of float32 go to tensor cores where the user says that their rounding does not matter."""
+
+    class Product(torch.nn.Module):
+        def forward(self, a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+            return a @ b
+
+    inputs = (torch.randn(256, 256), torch.randn(256, 256))
+    program = torch.export.export(Product(), inputs)
+    plain = str(sw.lower(program, target="cuda:sm_80", to="scheduled"))
+    allowed = str(sw.lower(program, target="cuda:sm_80", to="scheduled", options={"allow_tf32": True}))
+    assert "tf32" not in plain
+    assert "tf32" in allowed
+    with pytest.raises(InvalidOptionError, match="allow-tf32 is for GPUs"):
+        sw.lower(program, options={"allow_tf32": True})
+
+
 def test_buffers_lie_at_multiples_of_256_bytes(program: Any) -> None:
     def places(target: str) -> list[int]:
         return [int(n) for n in re.findall(r'offset = "(\d+)"', str(sw.lower(program, target=target, to="kernels")))]

@@ -25,6 +25,7 @@ class DefaultPipeline(NamedPipeline):
     contract: bool = option(True, help="let a*b+c round once")
     keep_roundings: bool = option(False, help="round to float16 and bfloat16 after every op, as eager torch does")
     line_info: bool = option(False, help="carry the lines of the user's program to a GPU's PTX")
+    allow_tf32: bool = option(False, help="let a GPU round float32 operands of products to 10 bits of fraction")
 
     def steps(self) -> "Sequence[str | Step]":
         """Return the steps."""
@@ -43,5 +44,5 @@ class DefaultPipeline(NamedPipeline):
             f"func.func(pack-constants{{target={self.target}}})" if is_cpu else "func.func(pad-constants)",
             # A whole attention rounds where it can, not where its ops do.
             "linalg-fuse" if is_cpu or self.keep_roundings else "linalg-fuse{attention=true}",
-            *kernel_steps(self.target, self.contract, self.keep_roundings, self.line_info),
+            *kernel_steps(self.target, self.contract, self.keep_roundings, self.line_info, self.allow_tf32),
         ]

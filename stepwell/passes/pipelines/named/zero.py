@@ -25,6 +25,7 @@ class ZeroPipeline(NamedPipeline):
     contract: bool = option(True, help="let a*b+c round once")
     keep_roundings: bool = option(False, help="round to float16 and bfloat16 after every op, as eager torch does")
     line_info: bool = option(False, help="carry the lines of the user's program to a GPU's PTX")
+    allow_tf32: bool = option(False, help="let a GPU round float32 operands of products to 10 bits of fraction")
 
     def steps(self) -> "Sequence[str | Step]":
         """Return the steps."""
@@ -35,18 +36,21 @@ class ZeroPipeline(NamedPipeline):
             "convert-graph-to-linalg,cse",
             "verify-linalg",
             "linalg-fuse",
-            *kernel_steps(self.target, self.contract, self.keep_roundings, self.line_info),
+            *kernel_steps(self.target, self.contract, self.keep_roundings, self.line_info, self.allow_tf32),
         ]
 
 
-def kernel_steps(target: str, contract: bool, keep_roundings: bool, line_info: bool) -> "Sequence[str | Step]":
+def kernel_steps(
+    target: str, contract: bool, keep_roundings: bool, line_info: bool, allow_tf32: bool
+) -> "Sequence[str | Step]":
     """Return what follows fusion: forming kernels, planning memory, and the road of each kernel."""
     machine = Target.parse(target)
     options = f"target={target} contract={str(contract).lower()} keep-roundings={str(keep_roundings).lower()}"
-    if machine.kind == "cuda":
-        options += f" line-info={str(line_info).lower()}"
-    elif line_info:
-        raise InvalidOptionError(f"line-info is for GPUs, not for target '{machine}'", fix="leave it out")
+    for name, wanted in (("line-info", line_info), ("allow-tf32", allow_tf32)):
+        if machine.kind == "cuda":
+            options += f" {name}={str(wanted).lower()}"
+        elif wanted:
+            raise InvalidOptionError(f"{name} is for GPUs, not for target '{machine}'", fix="leave it out")
     return [
         "form-kernels",
         f"plan-buffers{{alignment={machine.buffer_alignment}}}",
