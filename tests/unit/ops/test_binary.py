@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 import torch
-from harness import Case, Inputs, check_cases
+from harness import Case, Inputs, check_cases, compile_to_test
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -224,7 +224,7 @@ def test_integer_division_by_zero_is_reported(function: Callable[..., Any]) -> N
             return function(x, y)
 
     x, y = torch.tensor([5, -7, 9]), torch.tensor([2, 2, 1])
-    executable = sw.compile(torch.export.export(Model(), (x, y)), progress=False)
+    executable = compile_to_test(torch.export.export(Model(), (x, y)))
     assert torch.equal(executable(x, y), function(x, y))
     with pytest.raises(sw.errors.RuntimeFailure, match="integer-division-by-zero"):
         executable(x, torch.tensor([2, 0, 1]))
@@ -241,6 +241,6 @@ def test_the_most_negative_integer_by_minus_one_wraps() -> None:
 
     lowest = torch.iinfo(torch.int64).min
     x, y = torch.tensor([lowest, 6]), torch.tensor([-1, 4])
-    quotient, rest = sw.compile(torch.export.export(Model(), (x, y)), progress=False)(x, y)
+    quotient, rest = compile_to_test(torch.export.export(Model(), (x, y)))(x, y)
     assert quotient.tolist() == [lowest, 1]
     assert rest.tolist() == [0, 2]

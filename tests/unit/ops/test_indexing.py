@@ -4,10 +4,9 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from harness import Case, Inputs, check_cases, import_cases
+from harness import Case, Inputs, check_cases, compile_to_test, import_cases
 from harness.evaluation import evaluate
 
-import stepwell as sw
 from stepwell.support.errors import ImportProgramError, RuntimeFailure
 
 DTYPES = (torch.float32, torch.bfloat16, torch.int64, torch.uint8, torch.bool)
@@ -187,7 +186,7 @@ def test_positions_out_of_range_are_reported_at_run_time() -> None:
     names = ("index", "index_put", "index_select", "gather", "embedding", "one_hot", "scatter", "scatter_add")
     good = {name: torch.tensor([1, 3]) for name in names}
     module = _EveryRead()
-    compiled = sw.compile(torch.export.export(module, (x, mask, good)))
+    compiled = compile_to_test(torch.export.export(module, (x, mask, good)))
 
     def check_good() -> None:
         for got, expected in zip(compiled(x, mask, good), module(x, mask, good), strict=True):

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from harness import Case, Inputs, check_cases
+from harness import Case, Inputs, check_cases, compile_to_test
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -164,7 +164,7 @@ def compiled_for_any_size() -> sw.Executable:
     sizes = {0: torch.export.Dim("n"), 1: torch.export.Dim("m", min=3)}
     example = (torch.zeros(5, 7, dtype=torch.int64), torch.zeros(3, dtype=torch.int64))
     shapes = (sizes, {0: torch.export.Dim("k")})
-    return sw.compile(torch.export.export(_OfAnySize(), example, dynamic_shapes=shapes))
+    return compile_to_test(torch.export.export(_OfAnySize(), example, dynamic_shapes=shapes))
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

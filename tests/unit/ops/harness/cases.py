@@ -10,7 +10,7 @@ import torch
 from harness.arrays import to_numpy, to_torch
 from harness.comparison import difference
 from harness.evaluation import evaluate
-from harness.execution import compiled
+from harness.execution import DEVICE, compiled
 from stepwell.dialects.definition import verify
 from stepwell.frontends.torch import from_exported_program
 from stepwell.support.module import Module
@@ -50,19 +50,20 @@ class _Batch(torch.nn.Module):
         return tuple(results)
 
 
-def check_cases(family: str, cases: Sequence[Case], *, third_opinion: bool = True) -> None:
+def check_cases(family: str, cases: Sequence[Case], *, third_opinion: bool = True, device: str = DEVICE) -> None:
     """Export all cases as one program, compile and run it, and compare every result with eager torch and float64.
 
     Args:
         family: the row of the tolerance table.
         cases: what to check.
         third_opinion: also run the ops' numpy semantics, for the cases without symbolic sizes.
+        device: what runs the program.
     """
     module = import_cases(cases)
     runs = [[case.inputs for case in cases]]
     if any(case.others is not None for case in cases):
         runs.append([case.others if case.others is not None else case.inputs for case in cases])
-    run = compiled(module)
+    run = compiled(module, device)
     faults: list[str] = []
     for inputs in runs:
         found = [to_torch(array) for array in run(_flat(inputs))]
