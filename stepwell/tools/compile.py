@@ -105,7 +105,8 @@ def _compile(options: argparse.Namespace) -> None:
     executable.save(output)
     if not options.quiet:
         size = output.stat().st_size / 1e6
-        print(f"{output}: {len(executable.kernels)} kernels for {executable.target}, {size:.1f} MB")
+        made = ", ".join(f"{len(part.kernels)} kernels for {part.target}" for part in executable.parts)
+        print(f"{output}: {made}, {size:.1f} MB")
 
 
 def _lower(options: argparse.Namespace) -> None:

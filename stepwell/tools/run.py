@@ -16,7 +16,7 @@ import numpy as np
 from stepwell.runtime.artifact import load
 from stepwell.runtime.executable import Executable
 from stepwell.support.dtypes import DType
-from stepwell.support.errors import ArgumentError, StepwellError
+from stepwell.support.errors import ArgumentError, InvalidOptionError, StepwellError
 from stepwell.support.signature import ArgumentSpec, Signature
 
 _EPILOG = """
@@ -66,6 +66,8 @@ def _parser() -> argparse.ArgumentParser:
 
 def _run(options: argparse.Namespace) -> None:
     executable = load(options.artifact, device=options.device)
+    if options.benchmark and executable.session.device.name == "sim":
+        raise InvalidOptionError("a simulated GPU has no times", fix="use --profile, which tells what it counted")
     signature = executable.signature
     tensors = _read_inputs(options.input, signature)
     if options.random:

@@ -55,6 +55,19 @@ def test_from_program_to_results(program: tuple[torch.nn.Module, Path], capsys: 
     assert len(sw.compile("model.kernels.mlir").signature.arguments) == 3
 
 
+def test_for_gpus(program: tuple[torch.nn.Module, Path], capsys: pytest.CaptureFixture[str]) -> None:
+    """One artifact for two GPUs, run on the simulated one, which counts but has no times."""
+    assert main([str(program[1]), "--target", "cuda:sm_80,sm_90a"]) == 0
+    said = capsys.readouterr().out
+    assert "kernels for cuda:sm_80, " in said
+    assert "kernels for cuda:sm_90a, " in said
+    flags = ["model.swx", "--device", "sim", "--random", "--size", "x.size(0)=5"]
+    assert run.main([*flags, "--profile"]) == 0
+    assert "warp instructions" in capsys.readouterr().out
+    assert run.main([*flags, "--benchmark"]) == 1
+    assert "a simulated GPU has no times" in capsys.readouterr().err
+
+
 def test_stages(program: tuple[torch.nn.Module, Path], capsys: pytest.CaptureFixture[str]) -> None:
     path = str(program[1])
     assert main([path, "--stop-after", "linalg", "--pipeline", "zero"]) == 0
