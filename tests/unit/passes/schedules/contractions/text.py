@@ -213,7 +213,8 @@ class KernelText:
             value = "%r"
         values = [value]
         if case.after == "two":
-            body.append(f"%n = arith.negf {value} : {wide}")
+            nothing = f"%nothing = arith.constant 0 : {wide}\n%n = arith.subi %nothing, {value} : {wide}"
+            body.append(f"%n = arith.negf {value} : {wide}" if floats else nothing)
             values.append("%n")
         for number, item in enumerate(values if wide != case.dtype else []):
             body.append(f"%w{number} = arith.truncf {item} : {wide} to {case.dtype}")
