@@ -254,7 +254,9 @@ def test_killed_from_outside(misbehaving: str, tmp_path: Path) -> None:
 def test_interrupt_ends_workers(misbehaving: str, tmp_path: Path) -> None:
     """Ctrl-C during compilation leaves no process behind."""
     script = textwrap.dedent(f"""
-        import sys
+        import signal, sys
+        # Programs started in the background ignore Ctrl-C, and so would this one.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         sys.path.insert(0, {str(tmp_path)!r})
         from stepwell.backends.compilation import KernelCompiler, KernelJob
         from stepwell.backends.workers import WorkerPool
