@@ -86,7 +86,7 @@ class GemmRule(Rule):
             if expected.clocks > _CLOSE * ranked[0][1].clocks:
                 break
             others = [text for place, text in enumerate(texts) if place != number][:_NAMED_LOSERS]
-            reasons = (texts[number], *(f"instead of {text}" for text in others))
+            reasons = (texts[number], *(f"instead of {text}" for text in others), *_limits(tile, target))
             found.append(
                 GemmSchedule(problem, tile, reasons, expected.clocks, tile.registers(problem.accumulator_bytes))
             )
@@ -106,6 +106,13 @@ class GemmRule(Rule):
         opened.close(self.name, parameters.reasons)
         attributes["stepwell.flops"] = ir.StringAttr.get(str(2 * product(parameters.problem.contraction.extents)))
         attributes["stepwell.workspace"] = ir.StringAttr.get(str(workspace))
+
+
+def _limits(tile: Tile, target: Target) -> tuple[str, ...]:
+    """Say so where the machine has faster products than those of a tile."""
+    if not isinstance(tile, MmaTile) or target.code.capability < (9, 0) or target.code.wgmma:
+        return ()
+    return (f"products are by mma.sync: what is faster on {target.arch} is generated for sm_90a alone",)
 
 
 def _write(opened: OpenKernel, schedule: GemmSchedule, target: Target) -> Expr:

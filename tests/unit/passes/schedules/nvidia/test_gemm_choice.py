@@ -82,6 +82,12 @@ def test_large_products_get_large_tiles_and_the_losers_are_named() -> None:
     assert isinstance(exact, SimtTile) and (exact.rows, exact.columns) == (128, 128)
 
 
+def test_what_is_not_generated_for_a_machine_is_said() -> None:
+    for target, said in (("cuda:sm_80", False), ("cuda:sm_90", True), ("cuda:sm_90a", False), ("cuda:sm_100", True)):
+        best = candidates(matmul(4096, 4096, 4096, dtype="f16"), target)[0]
+        assert any("products are by mma.sync" in reason for reason in best.reasons) == said
+
+
 def test_few_tiles_of_a_long_depth_are_split() -> None:
     for dtype in ("f16", "f32"):
         tile = candidates(matmul(64, 256, 16384, dtype=dtype))[0].tile
