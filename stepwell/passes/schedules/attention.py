@@ -14,6 +14,7 @@
 ``highest`` of minus infinity counts as 0 in the subtraction, and ``total`` of 0 gives weights of 0.
 """
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,6 +25,7 @@ from stepwell.support.bindings import ir
 MOST_WIDTH = 128
 """Elements of a head, at most: a thread keeps its part of a row of the output in registers."""
 
+_EQUAL = 1
 _CASTS = frozenset({"arith.truncf", "arith.extf"})
 
 
@@ -70,18 +72,20 @@ def find_attention(output: Any) -> Attention:
         divided = _pointwise(current)
     powers, total, total_guarded = _quotient(divided)
     softmax.append(divided)
-    sums = _row_reduction(total, "arith.addf")
+    sums = _row_reduction(total, "arith.addf", 0.0)
     if sums.operands[0] != powers:
         raise Refusal("the sum is not of the powers")
     softmax.append(sums)
     exponential = _pointwise(powers)
     masked, highest, highest_guarded = _exponential(exponential)
     softmax.append(exponential)
-    maximum = _row_reduction(highest, "arith.maximumf")
+    maximum = _row_reduction(highest, "arith.maximumf", -math.inf)
     if maximum.operands[0] != masked:
         raise Refusal("the maximum is not of the scores")
     softmax.append(maximum)
     between, scores = _chain(masked)
+    if not (_starts_from(scores, 0.0) and _starts_from(output, 0.0)):
+        raise Refusal("a contraction adds to something else than zeros")
     if total_guarded != highest_guarded:
         raise Refusal("a row that is masked altogether is guarded in one place only")
     return Attention(
@@ -91,7 +95,8 @@ def find_attention(output: Any) -> Attention:
         softmax=tuple(reversed(softmax)),
         weights=weights,
         output=output,
-        causal=any(_is_causal(op) for op in between),
+        # Ops after the mask could let what it hides through again.
+        causal=bool(between) and _is_causal(between[0]),
         guarded=total_guarded,
     )
 
@@ -168,20 +173,41 @@ def _maker(value: Any, name: str) -> Any:
     return owner.operation
 
 
-def _guard(op: Any, value: Any) -> tuple[Any, Any] | None:
-    """Return (tested value, other value) where ``value`` is ``select(tested == constant, constant, other)``."""
+def _guard(value: Any, special: float) -> tuple[Any, Any] | None:
+    """Return (tested, other) where ``value`` is ``select(tested == special, 0, other)``; None where it is no select.
+
+    Raises Refusal for any other select.
+    """
     owner = value.owner
     if isinstance(owner, ir.Block) or owner.operation.name != "arith.select":
         return None
-    condition, _, other = owner.operation.operands
+    condition, chosen, other = owner.operation.operands
     test = _maker(condition, "arith.cmpf")
+    is_equal = int(test.attributes["predicate"].value) == _EQUAL
+    if not is_equal or _number(test.operands[1]) != special or _number(chosen) != 0.0:
+        raise Refusal("the softmax chooses by another test than that for rows that are masked altogether")
     return test.operands[0], other
+
+
+def _number(value: Any) -> float | None:
+    """Return the number that a constant scalar is, or None."""
+    op = defining(value)
+    if op is None or op.name != "arith.constant":
+        return None
+    attribute = op.attributes["value"]
+    return float(attribute.value) if isinstance(attribute, ir.FloatAttr) else None
+
+
+def _starts_from(op: Any, number: float) -> bool:
+    """Tell whether the accumulator of a reduction is filled with ``number`` at first."""
+    fill = defining(op.operands[len(op.operands) - 1])
+    return fill is not None and fill.name == "linalg.fill" and _number(fill.operands[0]) == number
 
 
 def _quotient(op: Any) -> tuple[Any, Any, bool]:
     """Match ``powers / total``; return both tensors, and whether a total of zero is guarded."""
     value = _yielded(op)
-    guard = _guard(op, value)
+    guard = _guard(value, 0.0)
     divide = _maker(value if guard is None else guard[1], "arith.divf")
     numbers = [_operand(op, operand) for operand in divide.operands]
     if -1 in numbers or (guard is not None and _operand(op, guard[0]) != numbers[1]):
@@ -196,7 +222,7 @@ def _exponential(op: Any) -> tuple[Any, Any, bool]:
     exp = _maker(_yielded(op), "math.exp")
     subtract = _maker(exp.operands[0], "arith.subf")
     number = _operand(op, subtract.operands[0])
-    guard = _guard(op, subtract.operands[1])
+    guard = _guard(subtract.operands[1], -math.inf)
     row = _operand(op, subtract.operands[1] if guard is None else guard[1])
     if -1 in (number, row) or (guard is not None and _operand(op, guard[0]) != row):
         raise Refusal("the powers are not of a difference of two tensors")
@@ -205,8 +231,8 @@ def _exponential(op: Any) -> tuple[Any, Any, bool]:
     return op.operands[number], op.operands[row], guard is not None
 
 
-def _row_reduction(value: Any, name: str) -> Any:
-    """Match a reduction along the last dimension by the op ``name``."""
+def _row_reduction(value: Any, name: str, start: float) -> Any:
+    """Match a reduction along the last dimension by the op ``name``, from ``start`` on."""
     op = defining(value)
     if op is None or not is_reduction(op) or len(op.operands) != 2:
         raise Refusal("the softmax does not reduce along rows")
@@ -218,6 +244,8 @@ def _row_reduction(value: Any, name: str) -> Any:
     body = [child.operation.name for child in op.regions[0].blocks[0].operations]
     if [found for found in body if found not in _CASTS] != [name, "linalg.yield"]:
         raise Refusal(f"the softmax reduces by more than '{name}'")
+    if not _starts_from(op, start):
+        raise Refusal(f"the softmax reduces from something else than {start}")
     return op
 
 

@@ -95,6 +95,12 @@ def check(module: nn.Module, *inputs: torch.Tensor, dynamic=None, factor: float 
     return done
 
 
+def check_program(module: nn.Module, *inputs: torch.Tensor) -> None:
+    """Compare a program of whatever kernels with eager."""
+    run = sw.compile(module, example_inputs=inputs, target="cuda:sm_90a", device="sim")
+    torch.testing.assert_close(run(*inputs), module(*inputs), rtol=2e-2, atol=2e-2)
+
+
 def test_causal() -> None:
     g = fresh()
     done = check(Fused(is_causal=True), *(tensor(g, 1, 2, 150, 64) for _ in range(3)))
@@ -182,6 +188,29 @@ def test_assembles_without_spills(arch: str) -> None:
         report = assemble(compile_text(text, target=f"cuda:{arch}").ptx, arch)
         assert not report.warnings
         assert not any(entry.spills for entry in report.entries.values())
+
+
+def test_masks_that_do_not_hide() -> None:
+    """Keys behind a causal mask count where what comes after it makes their scores finite."""
+
+    class Clamped(nn.Module):
+        def forward(self, q, k, v):
+            scores = q @ k.transpose(-1, -2)
+            later = torch.ones(scores.shape[-2:], dtype=torch.bool).triu(1)
+            return torch.softmax(scores.masked_fill(later, float("-inf")).clamp(min=-1.0), -1) @ v
+
+    g = fresh()
+    check_program(Clamped(), *(tensor(g, 1, 1, 150, 16, dtype=torch.float16) for _ in range(3)))
+
+
+def test_scores_that_start_from_something() -> None:
+    class Biased(nn.Module):
+        def forward(self, q, k, v, bias):
+            return torch.softmax(torch.baddbmm(bias, q, k.transpose(-1, -2)), -1) @ v
+
+    g = fresh()
+    tensors = [tensor(g, 2, 40, width, dtype=torch.float16) for width in (16, 16, 16, 40)]
+    check_program(Biased(), *tensors)
 
 
 def test_what_is_left_to_other_kernels() -> None:
