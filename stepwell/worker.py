@@ -9,10 +9,14 @@ import os
 import resource
 import signal
 import sys
-from typing import Any
+from functools import cache
+from typing import TYPE_CHECKING, Any
 
 from stepwell.support import errors, messages
 from stepwell.support.errors import CompileError, PassFailure, SourceLocation, StepwellError
+
+if TYPE_CHECKING:
+    from stepwell.backends.codegen import Contexts
 
 # What a PassFailure tells besides its message; diagnostics are in the message already.
 _FAILURE = ("pass_name", "ir_before", "pipeline", "command", "reproducer")
@@ -42,14 +46,17 @@ def main() -> None:
 def serve(header: dict[str, Any], body: bytes) -> tuple[dict[str, Any], bytes]:
     """Answer one request: compile ``body`` with ``header["pipeline"]`` for ``header["target"]``.
 
-    ``header["modules"]`` names the modules to import first: they register the user's own passes.
+    ``header["modules"]`` names the modules to import first: they register the user's own passes.  ``header["verify"]``
+    asks to check the IR after every pass.
     """
     from stepwell.backends.codegen import compile_kernel
 
     try:
         for module in header["modules"]:
             importlib.import_module(module)
-        kernel = compile_kernel(body, header["pipeline"], header["target"])
+        kernel = compile_kernel(
+            body, header["pipeline"], header["target"], contexts=_contexts(), verify_each=header["verify"]
+        )
     except StepwellError as error:
         return {"ok": False, "error": error_to_json(error)}, b""
     except MemoryError:
@@ -60,6 +67,13 @@ def serve(header: dict[str, Any], body: bytes) -> tuple[dict[str, Any], bytes]:
         lines = traceback.format_exc().strip().splitlines()[-6:]
         return {"ok": False, "error": error_to_json(CompileError(f"{error!r}\n" + "\n".join(lines)))}, b""
     return {"ok": True, "info": kernel.info.to_json()}, kernel.object
+
+
+@cache
+def _contexts() -> "Contexts":
+    from stepwell.backends.codegen import Contexts
+
+    return Contexts()
 
 
 def error_to_json(error: StepwellError) -> dict[str, Any]:

@@ -4,9 +4,10 @@ Runs in a worker process: MLIR and LLVM abort on their own bugs, and an abort mu
 """
 
 import importlib
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from stepwell.backends.arithmetic import count_flops
 from stepwell.runtime.plan import KernelInfo
@@ -32,31 +33,66 @@ class CompiledKernel:
     info: KernelInfo
 
 
-Generator = Callable[[Any, str, "Pipeline", Target], CompiledKernel]
-"""Compiles a parsed kernel module, with a kernel of that name, by a pipeline for a target."""
+class Generator(Protocol):
+    """Compiles a parsed kernel module, with a kernel of that name, by a pipeline for a target."""
+
+    def __call__(
+        self, module: Any, name: str, pipeline: "Pipeline", target: Target, *, verify_each: bool
+    ) -> CompiledKernel:
+        """Raises PassFailure and CompileError; with ``verify_each`` the IR is checked after every pass."""
+
 
 _GENERATORS = {"cpu": "stepwell.backends.cpu.codegen", "cuda": "stepwell.backends.nvidia.codegen"}
 
 
-def compile_kernel(bytecode: bytes, pipeline_text: str, target_text: str) -> CompiledKernel:
+class Contexts:
+    """Keeps a context for the kernels of one worker: making one takes longer than lowering a small kernel."""
+
+    # A context keeps every type and attribute it has seen.
+    _KERNELS = 200
+
+    def __init__(self) -> None:
+        self._context: Any = None
+        self._left = 0
+
+    @contextmanager
+    def borrow(self) -> Iterator[Any]:
+        """Give a context; one in which something failed is not used again."""
+        from stepwell.dialects.context import make_context
+
+        context = self._context if self._left > 0 else make_context()
+        left, self._context, self._left = (self._left or self._KERNELS) - 1, None, 0
+        yield context
+        self._context, self._left = context, left
+
+
+def compile_kernel(
+    bytecode: bytes,
+    pipeline_text: str,
+    target_text: str,
+    *,
+    contexts: Contexts | None = None,
+    verify_each: bool = True,
+) -> CompiledKernel:
     """Compile one kernel.
 
     Args:
         bytecode: a kernel module at stage ``kernels``, as MLIR bytecode or text.
         pipeline_text: what takes it to stage ``target``.
         target_text: a target, such as ``cpu:x86-64-v3`` or ``cuda:sm_90a``.
+        contexts: where to take a context from; None for a new one.
+        verify_each: check the IR after every pass and not only at the end of each stage.
 
     Raises:
         PassFailure: a pass refused it.
         CompileError: it is no kernel module, or the code generator refused it.
     """
-    from stepwell.dialects.context import make_context
     from stepwell.passes.pipelines import Pipeline
 
     target = Target.parse(target_text)
     pipeline = Pipeline.parse(pipeline_text)
     generate: Generator = importlib.import_module(_GENERATORS[target.kind]).generate
-    with make_context() as context, ir.Location.unknown():
+    with (contexts or Contexts()).borrow() as context, context, ir.Location.unknown():
         try:
             module = ir.Module.parse(bytecode, context)
         except ir.MLIRError as error:
@@ -65,7 +101,7 @@ def compile_kernel(bytecode: bytes, pipeline_text: str, target_text: str) -> Com
         name = function.attributes["sym_name"].value
         # The schedules leave nothing to count on.
         flops = count_flops(function) if function.name == "func.func" else None
-        made = generate(module.operation, name, pipeline, target)
+        made = generate(module.operation, name, pipeline, target, verify_each=verify_each)
     return CompiledKernel(made.object, replace(made.info, flops=made.info.flops or flops))
 
 

