@@ -5,9 +5,11 @@ from typing import Any
 import torch
 from torch._decomp import decomposition_table as decomposition_registry
 
-from stepwell.frontends.torch import special_functions  # noqa: F401 - registers its compositions
+from stepwell.frontends.torch import composed, special_functions  # noqa: F401 - registers its compositions
 from stepwell.frontends.torch.compositions import COMPOSITIONS
 from stepwell.frontends.torch.registry import CONVERTERS
+
+composed.register()
 
 # Ops that torch can decompose and leaves whole by default.
 _MORE = (
