@@ -23,7 +23,6 @@ _MORE = (
     "aten.grid_sampler_2d.default",
     "aten.ldexp.Tensor",
     "aten.linalg_vector_norm.default",
-    "aten.max_pool2d_with_indices_backward.default",
     "aten.permute_copy.default",
     "aten.tril_indices.default",
     "aten.triu_indices.default",

@@ -11,6 +11,7 @@ from harness.arrays import to_numpy, to_torch
 from harness.comparison import difference
 from harness.evaluation import evaluate
 from harness.execution import DEVICE, compiled
+from harness.gradients import traceable
 from stepwell.dialects.definition import verify
 from stepwell.frontends.torch import from_exported_program
 from stepwell.support.module import Module
@@ -42,11 +43,12 @@ class _Batch(torch.nn.Module):
     def __init__(self, cases: Sequence[Case]) -> None:
         super().__init__()
         self.cases = cases
+        self.functions = [traceable(case.function, case.inputs, bool(case.dynamic)) for case in cases]
 
     def forward(self, *inputs: torch.Tensor) -> tuple[Any, ...]:
         results: list[torch.Tensor] = []
-        for case, chunk in zip(self.cases, _chunks(self.cases, inputs), strict=True):
-            results += _tensors(case.function(*chunk))
+        for function, chunk in zip(self.functions, _chunks(self.cases, inputs), strict=True):
+            results += _tensors(function(*chunk))
         return tuple(results)
 
 
@@ -153,24 +155,3 @@ def _chunks(cases: Sequence[Case], inputs: Sequence[torch.Tensor]) -> list[Seque
         chunks.append(inputs[start : start + len(case.inputs)])
         start += len(case.inputs)
     return chunks
-
-
-def gradients(function: Callable[..., torch.Tensor]) -> Callable[..., tuple[torch.Tensor, ...]]:
-    """Return the function of the gradients of a function's results with respect to its floating point arguments.
-
-    Results are weighted by a fixed, uneven gradient, so that no symmetry hides a mistake.
-    """
-
-    def compute(*tensors: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        leaves = [t.detach().requires_grad_() if t.dtype.is_floating_point else t for t in tensors]
-        results = [result for result in _tensors(function(*leaves)) if result.requires_grad]
-        weights = [_uneven(result) for result in results]
-        wanted = [leaf for leaf in leaves if leaf.requires_grad]
-        return torch.autograd.grad(results, wanted, weights)
-
-    return compute
-
-
-def _uneven(like: torch.Tensor) -> torch.Tensor:
-    count = torch.arange(like.numel(), dtype=like.dtype, device=like.device)
-    return (0.5 + count.remainder(7) / 8).view(like.shape)
