@@ -4,7 +4,7 @@ Evaluating expressions costs far more than a launch, so the outcome is kept per 
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from stepwell.runtime.plan import Guard, KernelInfo, Launch, Program, SymbolDef, TensorRef
 from stepwell.support.dtypes import DType
@@ -52,12 +52,14 @@ class BoundProgram:
         arena_bytes: size of the arena.
         results: the results in order.
         copies: results that are copies of something else, then new values of the program's own tensors, in order.
+        late: numbers of the results whose sizes the program finds out itself; their shapes mean nothing here.
     """
 
     sizes: Mapping[str, int]
     arena_bytes: int
     results: tuple[ResultPlace, ...]
     copies: tuple[Copy, ...]
+    late: frozenset[int] = field(default=frozenset(), kw_only=True)
 
 
 class Bases:
@@ -103,7 +105,7 @@ def check_shapes(
         program: gives the symbols and guards.
         arguments: what ``main`` takes.
         symbols: the bounds the exporter knew.
-        shapes: actual shape per argument number; those not in it are not checked.
+        shapes: actual shape per argument number, of an integer its value alone; those not in it are not checked.
 
     Returns:
         the value of each symbol.
@@ -120,7 +122,7 @@ def check_shapes(
     for symbol in known:
         if symbol.name not in sizes and symbol.argument in shapes:
             sizes[symbol.name] = shapes[symbol.argument][symbol.dim]
-            origins[symbol.name] = f"{arguments[symbol.argument].name}.size({symbol.dim})"
+            origins[symbol.name] = arguments[symbol.argument].dimension(symbol.dim)
     for number, shape in shapes.items():
         _check_sizes(arguments[number], shape, sizes, origins)
     for bound in symbols:
@@ -147,6 +149,8 @@ def _check_sizes(spec: ArgumentSpec, shape: Shape, sizes: Mapping[str, int], ori
             continue
         known = ", ".join(f"{name} = {sizes[name]} from {origins[name]}" for name in sorted(expected.symbols))
         wanted = f"{value}" if expected.is_constant else f"{expected} = {value} ({known})"
+        if spec.is_size:
+            raise ArgumentError(f"argument '{spec.name}' must be {wanted}, got {actual}")
         raise ArgumentError(
             f"argument '{spec.name}' must have size {wanted} in dimension {dim}, got {actual}: "
             f"expected shape {_shape_text(spec)}, got {shape}"

@@ -116,7 +116,7 @@ class Executable:
         The arguments give the shapes; the program runs on them once before it is captured.
 
         Raises:
-            InvalidOptionError: the program does not run on an NVIDIA GPU.
+            InvalidOptionError: the program does not run on an NVIDIA GPU, or needs the host in the middle.
             DeviceError: the driver does not capture it.
         """
         self._graphed_calls()
@@ -127,6 +127,11 @@ class Executable:
     def _graphed_calls(self) -> "GraphedCalls":
         if self.session.device.name != "cuda":
             raise InvalidOptionError(f"device '{self.session.device.name}' has no CUDA graphs", fix="use device='cuda'")
+        if not self.plan.main.is_straight:
+            raise InvalidOptionError(
+                "a CUDA graph cannot hold this program: the host reads sizes in the middle that kernels computed",
+                fix="call the program without cuda_graphs",
+            )
         from stepwell.runtime.devices.cuda_graph import GraphedCalls
 
         return GraphedCalls(self.session)

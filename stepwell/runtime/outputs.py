@@ -4,10 +4,13 @@ from collections.abc import Sequence
 from typing import Any
 
 from stepwell.runtime.binding import BoundProgram, ResultPlace
-from stepwell.runtime.devices.device import Device, Tensor
+from stepwell.runtime.devices.device import Device, Results, Tensor
 from stepwell.runtime.tensors import NUMPY, TensorKind
 from stepwell.support.errors import ArgumentError
 from stepwell.support.signature import Signature
+
+# (path, library, tensor)
+_Given = tuple[str, TensorKind, Any]
 
 
 class Outputs:
@@ -39,7 +42,7 @@ class Outputs:
         return [name for _, name in self.to_own]
 
     def make(self, arguments: Sequence[Tensor], bound: BoundProgram, out: Any) -> list[Tensor]:
-        """Return a tensor per result: one of ``out``, or a new one."""
+        """Return a tensor per result: one of ``out``, or a new one, now or when the program knows its sizes."""
         if self._to_user:
             self._check_writable(arguments)
         given = {} if out is None else self._given(arguments, bound, out)
@@ -47,11 +50,21 @@ class Outputs:
         made: list[Tensor] = []
         for number, place in enumerate(bound.results):
             if number in given:
-                made.append(given[number])
+                made.append(given[number][1:])
             else:
                 own = self._kind(number, arguments, kind)
                 made.append((own, own.empty(place.shape, place.dtype)))
-        return made
+        if not bound.late:
+            return made
+
+        def make_late(number: int, place: ResultPlace) -> Tensor:
+            if number in given:
+                _check_out(*given[number], place)
+                return given[number][1:]
+            own = made[number][0]
+            return own, own.empty(place.shape, place.dtype)
+
+        return Results(made, make_late)
 
     def _kind(self, number: int, arguments: Sequence[Tensor], kind: TensorKind) -> TensorKind:
         if number in self._own:
@@ -83,17 +96,18 @@ class Outputs:
                 name = self._signature.arguments[self._numbers[position]].name
                 raise ArgumentError(f"argument '{name}' is changed by the program, and is read-only")
 
-    def _given(self, arguments: Sequence[Tensor], bound: BoundProgram, out: Any) -> dict[int, Tensor]:
-        given: dict[int, Tensor] = {}
+    def _given(self, arguments: Sequence[Tensor], bound: BoundProgram, out: Any) -> dict[int, _Given]:
+        given: dict[int, _Given] = {}
         taken = [kind.span(value) for kind, value in arguments]
         for number, path, value in self._signature.outputs.flatten(out, "out"):
             kind, value = self._device.recognise(value, path)
-            _check_out(path, kind, value, bound.results[number])
+            if number not in bound.late:
+                _check_out(path, kind, value, bound.results[number])
             span = kind.span(value)
             if any(span[0] < end and start < span[1] for start, end in taken):
                 raise ArgumentError(f"'{path}' overlaps an argument or another output")
             taken.append(span)
-            given[number] = (kind, value)
+            given[number] = (path, kind, value)
         return given
 
 

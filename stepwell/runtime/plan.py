@@ -1,10 +1,12 @@
 """The host's program as plain data: what the runtime executes, and the only form of it that it knows.
 
-A program binds its symbols from argument sizes, checks its guards, then launches its kernels in order.  Every tensor is
-a contiguous row-major region of a buffer:
+A program binds its symbols from argument sizes, checks its guards, then goes through its steps in order: launches of
+kernels, and between them steps of the host, which reads what kernels wrote.  Every tensor is a contiguous row-major
+region of a buffer:
 
     argument  main's argument ``index``
-    arena     one block for all intermediates, reused between them; ``index`` is 0
+    arena     a block for intermediates, reused between them; arena 0 is there from the start, arena ``k`` from the k-th
+              ``ReadSize`` on
     result    the fresh output ``index``
     prepared  result ``index`` of ``prepare``, which runs once, before the first call
 
@@ -13,7 +15,8 @@ All types are frozen, hash, and have a JSON form; ``Plan.version`` names that fo
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from functools import cached_property
+from typing import Any, ClassVar
 
 from stepwell.runtime.grids import GridLaunch
 from stepwell.support.dtypes import DType
@@ -21,7 +24,7 @@ from stepwell.support.errors import ArtifactError
 from stepwell.support.signature import Signature
 from stepwell.support.symbolic import Expr
 
-PLAN_VERSION = 2
+PLAN_VERSION = 3
 """Raised by every change after which an older reader would misread a plan."""
 
 ABI_VERSION = 1
@@ -38,7 +41,7 @@ class BufferRef:
 
     Attributes:
         space: one of SPACES.
-        index: which argument, result or prepared buffer; 0 for the arena.
+        index: which argument, arena, result or prepared buffer.
         offset: bytes from its start.
     """
 
@@ -97,6 +100,8 @@ class Launch:
         source: the ops it came from, as "conv2d model.py:12".
     """
 
+    step: ClassVar[str] = "launch"
+
     kernel: str
     inputs: tuple[TensorRef, ...]
     outputs: tuple[TensorRef, ...]
@@ -106,6 +111,7 @@ class Launch:
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON data."""
         return {
+            "step": self.step,
             "kernel": self.kernel,
             "inputs": [tensor.to_json() for tensor in self.inputs],
             "outputs": [tensor.to_json() for tensor in self.outputs],
@@ -123,6 +129,61 @@ class Launch:
             tuple(map(Expr.from_json, data["scalars"])),
             tuple(data["source"]),
         )
+
+
+@dataclass(frozen=True)
+class ReadSize:
+    """The host reads a number that a kernel wrote, and gives it to a symbol; later steps may depend on it.
+
+    Attributes:
+        symbol: the symbol's name.
+        tensor: a 0-d int64 tensor.
+        minimum, maximum: inclusive bounds, over symbols known before; None where there is none.
+        arena_bytes: size of the arena that this step opens, for tensors whose sizes depend on the symbol.
+        source: where the number comes from, as for ``Launch``.
+    """
+
+    step: ClassVar[str] = "read_size"
+
+    symbol: str
+    tensor: TensorRef
+    minimum: Expr | None = None
+    maximum: Expr | None = None
+    arena_bytes: Expr = _ZERO
+    source: tuple[str, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain JSON data."""
+        return {
+            "step": self.step,
+            "symbol": self.symbol,
+            "tensor": self.tensor.to_json(),
+            "minimum": None if self.minimum is None else self.minimum.to_json(),
+            "maximum": None if self.maximum is None else self.maximum.to_json(),
+            "arena_bytes": self.arena_bytes.to_json(),
+            "source": list(self.source),
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> "ReadSize":
+        """Read what ``to_json`` wrote."""
+        minimum, maximum = (None if data[key] is None else Expr.from_json(data[key]) for key in ("minimum", "maximum"))
+        return cls(
+            data["symbol"],
+            TensorRef.from_json(data["tensor"]),
+            minimum,
+            maximum,
+            Expr.from_json(data["arena_bytes"]),
+            tuple(data["source"]),
+        )
+
+
+Step = Launch | ReadSize
+_STEPS: dict[str, type[Launch] | type[ReadSize]] = {kind.step: kind for kind in (Launch, ReadSize)}
+
+
+def _step_from_json(data: Mapping[str, Any]) -> Step:
+    return _STEPS[data["step"]].from_json(data)
 
 
 @dataclass(frozen=True)
@@ -174,22 +235,32 @@ class Guard:
 
 @dataclass(frozen=True)
 class Program:
-    """A straight line of launches.
+    """What the host does, in order.
 
     Attributes:
-        symbols: sizes read from arguments; all other expressions are over these.
+        symbols: sizes read from arguments; all other expressions are over these and the symbols of earlier steps.
         guards: checked once the symbols are bound.
-        arena_bytes: size of the arena; its slots are multiples of 64 bytes apart, of 256 for a GPU.
-        launches: in execution order.
+        arena_bytes: size of arena 0; slots of arenas are multiples of 64 bytes apart, of 256 for a GPU.
+        steps: in execution order.
         results: one per result of the signature.  Result ``i`` at ("result", i, 0) is written by the launches; any
-            other place is copied from after the last launch, so that outputs are always fresh.
+            other place is copied from after the last step, so that outputs are always fresh.
     """
 
     symbols: tuple[SymbolDef, ...] = ()
     guards: tuple[Guard, ...] = ()
     arena_bytes: Expr = _ZERO
-    launches: tuple[Launch, ...] = ()
+    steps: tuple[Step, ...] = ()
     results: tuple[TensorRef, ...] = ()
+
+    @cached_property
+    def launches(self) -> tuple[Launch, ...]:
+        """The launches among the steps; their numbers are what reports and failures go by."""
+        return tuple(step for step in self.steps if isinstance(step, Launch))
+
+    @property
+    def is_straight(self) -> bool:
+        """Whether there are launches alone: everything is known before the first one."""
+        return len(self.launches) == len(self.steps)
 
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON data."""
@@ -197,7 +268,7 @@ class Program:
             "symbols": [symbol.to_json() for symbol in self.symbols],
             "guards": [guard.to_json() for guard in self.guards],
             "arena_bytes": self.arena_bytes.to_json(),
-            "launches": [launch.to_json() for launch in self.launches],
+            "steps": [step.to_json() for step in self.steps],
             "results": [result.to_json() for result in self.results],
         }
 
@@ -208,7 +279,7 @@ class Program:
             tuple(map(SymbolDef.from_json, data["symbols"])),
             tuple(map(Guard.from_json, data["guards"])),
             Expr.from_json(data["arena_bytes"]),
-            tuple(map(Launch.from_json, data["launches"])),
+            tuple(map(_step_from_json, data["steps"])),
             tuple(map(TensorRef.from_json, data["results"])),
         )
 

@@ -8,6 +8,8 @@ from typing import Any
 from stepwell.runtime.binding import Bases
 from stepwell.runtime.constants import Constants
 from stepwell.runtime.devices.cpu_program import CpuProgram
+from stepwell.runtime.devices.cpu_steps import CpuMachine
+from stepwell.runtime.devices.stepped_program import SteppedProgram
 from stepwell.runtime.elf import Image
 from stepwell.runtime.externals import resolve
 from stepwell.runtime.plan import KernelInfo, Program
@@ -81,9 +83,16 @@ class CpuDevice:
         """Return the addresses of the host's copies."""
         return constants.addresses()
 
-    def load(self, program: Program, bases: Bases, targets: Sequence[tuple[int, int]] = ()) -> CpuProgram:
+    def load(
+        self, program: Program, bases: Bases, targets: Sequence[tuple[int, int]] = ()
+    ) -> CpuProgram | SteppedProgram:
         """Return the program with the addresses of its kernels."""
-        return CpuProgram(program, bases, self._infos, targets, self._kernels.addresses)
+        machine = CpuMachine(self._infos, self._kernels.addresses)
+        return (
+            machine.load(program, bases, targets)
+            if program.is_straight
+            else SteppedProgram(machine, program, bases, targets)
+        )
 
     def fetch(self, constants: Constants, names: Sequence[str]) -> None:
         """Do nothing: the host's copies are the device's."""

@@ -96,24 +96,18 @@ class CpuProgram:
         """Run a program that takes nothing; return the addresses of its results."""
         self._prepared = [aligned_empty(place.size) for place in bound.results]
         addresses = [address_of(block) for block in self._prepared]
-        self._run(bound, addresses, PLAIN)
+        self.run(bound, addresses, PLAIN)
         return addresses
 
     def call(self, bound: BoundTable, arguments: Sequence[Tensor], results: Sequence[Tensor], mode: CallMode) -> None:
         """Run the program on tensors; raises RuntimeFailure where a kernel found an error."""
-        addresses: list[int] = []
-        packed: list[Array] = []
-        for kind, value in arguments:
-            if kind.is_contiguous(value):
-                addresses.append(kind.address(value))
-            else:
-                packed.append(np.ascontiguousarray(kind.view(value, kind.to_dtype(kind.dtype(value)))))
-                addresses.append(address_of(packed[-1]))
-        addresses += [kind.address(value) for kind, value in results]
         # The launches read the packed copies, which live until this returns.
-        self._run(bound, addresses, mode)
+        packed: list[Array] = []
+        addresses = argument_addresses(arguments, packed)
+        addresses += [kind.address(value) for kind, value in results]
+        self.run(bound, addresses, mode)
 
-    def _run(self, bound: BoundTable, addresses: Sequence[int], mode: CallMode) -> None:
+    def run(self, bound: BoundTable, addresses: Sequence[int], mode: CallMode) -> None:
         """Run on arguments and results at these addresses."""
         per_thread = bound.workspace_per_thread
         frame = self._frames.take(bound.arena_bytes, per_thread * self._max_threads() if per_thread else 0)
@@ -145,3 +139,15 @@ class CpuProgram:
             began = time.perf_counter()
             self._launch(start + first * table.itemsize, start + last * table.itemsize, 0)
             samples.append(Sample(number, time.perf_counter() - began))
+
+
+def argument_addresses(arguments: Sequence[Tensor], packed: list[Array]) -> list[int]:
+    """Return the addresses of arguments, in row-major order; copies that this takes are added to ``packed``."""
+    addresses: list[int] = []
+    for kind, value in arguments:
+        if kind.is_contiguous(value):
+            addresses.append(kind.address(value))
+        else:
+            packed.append(np.ascontiguousarray(kind.view(value, kind.to_dtype(kind.dtype(value)))))
+            addresses.append(address_of(packed[-1]))
+    return addresses

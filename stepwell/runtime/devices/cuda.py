@@ -18,9 +18,10 @@ import numpy as np
 from stepwell.runtime.binding import Bases
 from stepwell.runtime.constants import Constants
 from stepwell.runtime.devices.cuda_program import CudaProgram, LoadedCode
+from stepwell.runtime.devices.cuda_segments import CudaMachine
 from stepwell.runtime.devices.device import Tensor
-from stepwell.runtime.devices.grid_program import GridBinder
 from stepwell.runtime.devices.staging import SCRATCH
+from stepwell.runtime.devices.stepped_program import SteppedProgram
 from stepwell.runtime.driver.gpu import Block, Gpu, find_gpu, ordinal_of
 from stepwell.runtime.driver.modules import Module, choose_image, images, version_text
 from stepwell.runtime.driver.queues import CudaQueue
@@ -111,12 +112,16 @@ class CudaDevice:
             queue.upload(shared.address, array)
         return shared
 
-    def load(self, program: Program, bases: Bases, targets: Sequence[tuple[int, int]] = ()) -> CudaProgram:
+    def load(
+        self, program: Program, bases: Bases, targets: Sequence[tuple[int, int]] = ()
+    ) -> CudaProgram | SteppedProgram:
         """Return the program."""
-        opened = self.open()
-        loaded = CudaProgram(opened.code, GridBinder(program, bases, self._infos, targets))
-        self._programs.append(loaded)
-        return loaded
+        machine = CudaMachine(self.open().code, self._infos, self._programs)
+        return (
+            machine.load(program, bases, targets)
+            if program.is_straight
+            else SteppedProgram(machine, program, bases, targets)
+        )
 
     def fetch(self, constants: Constants, names: Sequence[str]) -> None:
         """Copy own tensors to the host, after all calls."""

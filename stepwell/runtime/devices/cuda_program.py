@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from stepwell.runtime.binding import STATUS_BYTES, Bases, Place
+from stepwell.runtime.binding import STATUS_BYTES, Bases, Place, ResultPlace
 from stepwell.runtime.devices.cuda_frames import CudaFrame, CudaFrames
 from stepwell.runtime.devices.cuda_steps import Stepper
 from stepwell.runtime.devices.cuda_table import LaunchTable, MapSlot, TableWriter
@@ -102,7 +102,7 @@ class CudaProgram:
             self._prepared = [Block(self._gpu, place.size, "prepared tensors") for place in bound.results]
             addresses = [block.address for block in self._prepared]
             try:
-                self._run(bound, CudaQueue(self._gpu, self._gpu.stream), addresses, CallMode(check_errors=True))
+                self.run(bound, CudaQueue(self._gpu, self._gpu.stream), addresses, CallMode(check_errors=True))
             finally:
                 # It runs once; what it needed on the way may be much.
                 for frame in self._frames.all:
@@ -117,10 +117,18 @@ class CudaProgram:
         in_place = all(_is_in_place(queue, *tensor) for tensor in (*arguments, *results))
         with nullcontext() if in_place else self._gpu.current():
             try:
-                addresses = self.stage(staging, bound, arguments, results)
-                self._run(bound, queue, addresses, mode, staging)
+                addresses = self.stage_arguments(staging, arguments)
+                addresses += [
+                    self.stage_result(staging, result, place)
+                    for result, place in zip(results, bound.results, strict=True)
+                ]
+                self.run(bound, queue, addresses, mode, staging)
             finally:
                 staging.close()
+        self.borrow_foreign(queue, arguments)
+
+    def borrow_foreign(self, queue: CudaQueue, arguments: Sequence[Tensor]) -> None:
+        """Let those who lent tensors wait for the work so far before they change them."""
         foreign = [value for kind, value in arguments if isinstance(kind, DeviceKind) and value.foreign]
         if foreign:
             with self._gpu.current():
@@ -136,10 +144,8 @@ class CudaProgram:
                 own = value.stream
         return CudaQueue(self._gpu, own)
 
-    def stage(
-        self, staging: Staging, bound: BoundCuda, arguments: Sequence[Tensor], results: Sequence[Tensor]
-    ) -> list[int]:
-        """Return the addresses of arguments and results, and let the queue wait for who made them."""
+    def stage_arguments(self, staging: Staging, arguments: Sequence[Tensor]) -> list[int]:
+        """Return the addresses of arguments, and let the queue wait for who made them."""
         queue = staging.queue
         assert isinstance(queue, CudaQueue)
         addresses = []
@@ -149,11 +155,16 @@ class CudaProgram:
             elif isinstance(kind, TorchDeviceKind):
                 queue.borrow(value)
             addresses.append(staging.argument(kind, value))
-        for (kind, value), place in zip(results, bound.results, strict=True):
-            if isinstance(kind, DeviceKind):
-                value.use_on(queue.stream)
-            addresses.append(staging.result(kind, value, place))
         return addresses
+
+    def stage_result(self, staging: Staging, result: Tensor, place: ResultPlace) -> int:
+        """Return the address of a result, and let the queue wait for who made it."""
+        queue = staging.queue
+        assert isinstance(queue, CudaQueue)
+        kind, value = result
+        if isinstance(kind, DeviceKind):
+            value.use_on(queue.stream)
+        return staging.result(kind, value, place)
 
     def report_failures(self) -> None:
         """Raise what finished calls have reported; waits for nothing."""
@@ -168,7 +179,7 @@ class CudaProgram:
                 frame.forget()
             raise failure(self._binder.program, self._binder.infos, self._binder.checked, found)
 
-    def _run(
+    def run(
         self,
         bound: BoundCuda,
         queue: CudaQueue,
@@ -176,6 +187,7 @@ class CudaProgram:
         mode: CallMode,
         staging: Staging | None = None,
     ) -> None:
+        """Run on arguments and results at these addresses, and bring back what is staged."""
         frame = self._frames.take(queue, bound.arena_bytes, bound.workspace)
         try:
             self.enqueue(bound, queue, frame, addresses, mode)

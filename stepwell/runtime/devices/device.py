@@ -5,11 +5,11 @@ where kernels reach them, and makes a ``LoadedProgram`` of ``main`` and one of `
 of sizes once, and then called with tensors again and again, from several threads if need be.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from stepwell.runtime.binding import Bases, BoundProgram
+from stepwell.runtime.binding import Bases, BoundProgram, ResultPlace
 from stepwell.runtime.constants import Constants
 from stepwell.runtime.plan import Program
 from stepwell.runtime.report import Sample
@@ -33,6 +33,24 @@ class CallMode:
 
 
 PLAIN = CallMode()
+
+
+class Results(list[Tensor]):
+    """The results of a call, where the program finds out some of their sizes itself: these are made on the way.
+
+    Args:
+        tensors: the results; what stands in the place of one that is not made yet means nothing.
+        maker: makes such a one, by its number.
+    """
+
+    def __init__(self, tensors: Iterable[Tensor], maker: Callable[[int, ResultPlace], Tensor]) -> None:
+        super().__init__(tensors)
+        self._maker = maker
+
+    def make(self, number: int, place: ResultPlace) -> Tensor:
+        """Return result ``number``, now that its sizes are known."""
+        self[number] = self._maker(number, place)
+        return self[number]
 
 
 class LoadedProgram(Protocol):

@@ -7,17 +7,19 @@
 import os
 import struct
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 
-from stepwell.runtime.binding import Bases
+from stepwell.runtime.binding import Bases, ResultPlace
 from stepwell.runtime.constants import Constants
 from stepwell.runtime.devices.device import PLAIN, CallMode, Tensor
 from stepwell.runtime.devices.failures import describe, failure
 from stepwell.runtime.devices.grid_program import BoundGrid, BoundGrids, GridBinder
 from stepwell.runtime.devices.staging import SCRATCH, Staging
+from stepwell.runtime.devices.stepped_program import SteppedProgram
 from stepwell.runtime.gpu_code import read_codes
 from stepwell.runtime.plan import KernelInfo, Program
 from stepwell.runtime.report import Sample
@@ -119,9 +121,16 @@ class SimDevice:
         self.store(constants, constants.names)
         return addresses
 
-    def load(self, program: Program, bases: Bases, targets: Sequence[tuple[int, int]] = ()) -> "SimProgram":
+    def load(
+        self, program: Program, bases: Bases, targets: Sequence[tuple[int, int]] = ()
+    ) -> "SimProgram | SteppedProgram":
         """Return the program."""
-        return SimProgram(self, GridBinder(program, bases, self.infos, targets))
+        machine = SimMachine(self)
+        return (
+            machine.load(program, bases, targets)
+            if program.is_straight
+            else SteppedProgram(machine, program, bases, targets)
+        )
 
     def fetch(self, constants: Constants, names: Sequence[str]) -> None:
         """Copy own tensors to the host."""
@@ -159,7 +168,7 @@ class SimProgram:
         """Run a program that takes nothing; return the addresses of its results."""
         with self._device.lock:
             blocks = [self._device.queue.allocate(place.size) for place in bound.results]
-            self._run(bound, Staging(self._device.queue), blocks, PLAIN)
+            self.run(bound, Staging(self._device.queue), blocks, PLAIN)
         return blocks
 
     def call(self, bound: BoundGrids, arguments: Sequence[Tensor], results: Sequence[Tensor], mode: CallMode) -> None:
@@ -171,12 +180,13 @@ class SimProgram:
                 addresses += [
                     staging.result(*result, place) for result, place in zip(results, bound.results, strict=True)
                 ]
-                self._run(bound, staging, addresses, mode)
+                self.run(bound, staging, addresses, mode)
                 staging.bring_back()
             finally:
                 staging.close()
 
-    def _run(self, bound: BoundGrids, staging: Staging, addresses: Sequence[int], mode: CallMode) -> None:
+    def run(self, bound: BoundGrids, staging: Staging, addresses: Sequence[int], mode: CallMode) -> None:
+        """Run on arguments and results at these addresses of the device; raises RuntimeFailure."""
         queue = self._device.queue
         # Fresh memory for each call shows reads of what nothing wrote.
         slots = np.zeros(len(self._binder.checked) + 1, np.int32)
@@ -232,6 +242,69 @@ class SimProgram:
             raise
         if samples is not None and before is not None:
             samples.append(Sample(bound.number, counts=_difference(before, simulator.counters.to_json())))
+
+
+class SimMachine:
+    """What steps of the host take of a simulated GPU.
+
+    Args:
+        device: the GPU.
+    """
+
+    def __init__(self, device: SimDevice) -> None:
+        self._device = device
+
+    def load(self, program: Program, bases: Bases, targets: Sequence[tuple[int, int]]) -> SimProgram:
+        """Return a straight program."""
+        return SimProgram(self._device, GridBinder(program, bases, self._device.infos, targets))
+
+    @contextmanager
+    def visit(self, programs: Sequence[Any], arguments: Sequence[Tensor]) -> "Iterator[SimVisit]":
+        """Begin a call; others wait until it is done."""
+        with self._device.lock:
+            staging = Staging(self._device.queue)
+            try:
+                yield SimVisit(staging, arguments)
+            finally:
+                staging.close()
+
+
+class SimVisit:
+    """A call under way; arenas are fresh memory each time, which shows reads of what nothing wrote.
+
+    Args:
+        staging: the call's memory on the device.
+        arguments: the caller's tensors.
+    """
+
+    def __init__(self, staging: Staging, arguments: Sequence[Tensor]) -> None:
+        self._staging = staging
+        self.arguments: Sequence[int] = [staging.argument(kind, value) for kind, value in arguments]
+
+    def result(self, tensor: Tensor, place: ResultPlace) -> int:
+        """Return where to write a result."""
+        return self._staging.result(*tensor, place)
+
+    def allocate(self, nbytes: int) -> int:
+        """Return the address of an arena; 0 for none."""
+        return self._staging.allocate(nbytes)
+
+    def free(self, address: int) -> None:
+        """Do nothing: an arena lives as long as the call."""
+
+    def run(self, program: Any, bound: Any, addresses: Sequence[int], mode: CallMode) -> None:
+        """Run a straight program; raises RuntimeFailure where a kernel found an error."""
+        program.run(bound, self._staging, addresses, mode)
+
+    def read(self, address: int) -> int:
+        """Return the int64 there."""
+        found = np.zeros(1, np.int64)
+        self._staging.queue.download(found, address)
+        return int(found[0])
+
+    def finish(self) -> None:
+        """Copy the results to the host."""
+        self._staging.bring_back()
 
 
 def _difference(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, int]:

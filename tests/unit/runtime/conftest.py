@@ -146,7 +146,7 @@ def chain_plan(**changes: Any) -> Plan:
     main = Program(
         symbols=(SymbolDef("n", 0, 0),),
         arena_bytes=(4 * size + 63) // 64 * 64,
-        launches=(
+        steps=(
             add(tensor("argument", 0, N, 4), tensor("argument", 0, N, 4), tensor("arena", 0, N, 4), size),
             add(tensor("arena", 0, N, 4), tensor("argument", 1, N, 4), tensor("result", 0, N, 4), size),
         ),
@@ -166,14 +166,14 @@ def chain_plan(**changes: Any) -> Plan:
 def buffer_plan() -> Plan:
     """count += step, returning the new count; w2 = w + w is prepared and returned + x."""
     main = Program(
-        launches=(
+        steps=(
             add(tensor("argument", 1, 4), tensor("argument", 2, 4), tensor("result", 1, 4), 4),
             add(tensor("argument", 0, 4), tensor("prepared", 0, 4), tensor("result", 0, 4), 4),
         ),
         results=(tensor("result", 0, 4), tensor("result", 1, 4), tensor("result", 1, 4)),
     )
     prepare = Program(
-        launches=(add(tensor("argument", 3, 4), tensor("argument", 3, 4), tensor("result", 0, 4), 4),),
+        steps=(add(tensor("argument", 3, 4), tensor("argument", 3, 4), tensor("result", 0, 4), 4),),
         results=(tensor("result", 0, 4),),
     )
     signature = Signature(
@@ -205,7 +205,7 @@ def take_plan() -> Plan:
         call_structure(*leaves(2)),
         Structure.leaf(0),
     )
-    main = Program(symbols=(SymbolDef("n", 1, 0),), launches=(launch, launch), results=(tensor("result", 0, N),))
+    main = Program(symbols=(SymbolDef("n", 1, 0),), steps=(launch, launch), results=(tensor("result", 0, N),))
     return Plan(PLAN_VERSION, main, None, {"take": INFOS["take"]}, signature)
 
 

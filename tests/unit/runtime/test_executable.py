@@ -142,7 +142,7 @@ def test_derived_sizes(kit: Any, build: Build) -> None:
         (kit.SymbolSpec("s0", 0, 0, 2, None),),
     )
     main = Program(
-        launches=(kit.add(kit.tensor("argument", 0, 1), kit.tensor("argument", 1, 1), kit.tensor("result", 0, 1), 1),),
+        steps=(kit.add(kit.tensor("argument", 0, 1), kit.tensor("argument", 1, 1), kit.tensor("result", 0, 1), 1),),
         results=(kit.tensor("result", 0, 1),),
     )
     exe = build(Plan(PLAN_VERSION, main, None, {"add": kit.INFOS["add"]}, signature))
@@ -272,7 +272,7 @@ def test_constants_are_checked_and_copied(kit: Any, build: Build) -> None:
 def test_changed_arguments(kit: Any, build: Build, rng: np.random.Generator) -> None:
     """x gets x + x, whatever its strides; the user sees the old x as a result, copied."""
     main = Program(
-        launches=(kit.add(kit.tensor("argument", 0, 4), kit.tensor("argument", 0, 4), kit.tensor("result", 0, 4), 4),),
+        steps=(kit.add(kit.tensor("argument", 0, 4), kit.tensor("argument", 0, 4), kit.tensor("result", 0, 4), 4),),
         results=(kit.tensor("result", 0, 4), kit.tensor("argument", 0, 2, 2), kit.tensor("argument", 0, 2, offset=8)),
     )
     signature = kit.Signature(

@@ -36,7 +36,7 @@ def test_unknown_version_is_refused(kit: Any, version: Any) -> None:
         (lambda data: data.pop("kernels"), "'kernels'"),
         (lambda data: data["main"]["results"][0][0].__setitem__(0, "elsewhere"), "unknown buffer space 'elsewhere'"),
         (lambda data: data["main"].__setitem__("arena_bytes", "import os"), "not a size expression"),
-        (lambda data: data["main"].__setitem__("launches", 3), "damaged"),
+        (lambda data: data["main"].__setitem__("steps", 3), "damaged"),
     ],
 )
 def test_damage_is_refused(kit: Any, change: Any, reason: str) -> None:

@@ -75,7 +75,7 @@ def test_workspace_per_thread(kit: Any, build: Callable[..., Executable]) -> Non
     signature = kit.Signature((), (kit.result(8),), kit.call_structure(), kit.Structure.leaf(0))
     plan = Plan(
         PLAN_VERSION,
-        Program(launches=(launch,), results=(kit.tensor("result", 0, 8),)),
+        Program(steps=(launch,), results=(kit.tensor("result", 0, 8),)),
         None,
         {"threads": kit.INFOS["threads"]},
         signature,
