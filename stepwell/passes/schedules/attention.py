@@ -18,6 +18,7 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
+from stepwell.passes.schedules.body_values import CASTS, scalar_number, starts_from, uncast
 from stepwell.passes.schedules.contraction import match_product
 from stepwell.passes.schedules.kernel import Kernel, Refusal, defining, indexing_maps, is_reduction, iterator_types
 from stepwell.support.bindings import ir
@@ -26,7 +27,6 @@ MOST_WIDTH = 128
 """Elements of a head, at most: a thread keeps its part of a row of the output in registers."""
 
 _EQUAL = 1
-_CASTS = frozenset({"arith.truncf", "arith.extf"})
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ def find_attention(output: Any) -> Attention:
         raise Refusal("the maximum is not of the scores")
     softmax.append(maximum)
     between, scores = _chain(masked)
-    if not (_starts_from(scores, 0.0) and _starts_from(output, 0.0)):
+    if not (starts_from(scores, 0.0) and starts_from(output, 0.0)):
         raise Refusal("a contraction adds to something else than zeros")
     if total_guarded != highest_guarded:
         raise Refusal("a row that is masked altogether is guarded in one place only")
@@ -128,7 +128,7 @@ def _pointwise(value: Any) -> Any:
 
 def _is_cast(op: Any) -> bool:
     names = {child.operation.name for child in op.regions[0].blocks[0].operations}
-    return len(op.operands) == 2 and names - {"linalg.yield"} <= _CASTS and _reads_in_place(op, 0)
+    return len(op.operands) == 2 and names - {"linalg.yield"} <= CASTS and _reads_in_place(op, 0)
 
 
 def _reads_in_place(op: Any, number: int) -> bool:
@@ -147,7 +147,7 @@ def _reads_row(op: Any, number: int) -> bool:
 
 def _operand(op: Any, value: Any) -> int:
     """Return the number of the operand that a body value is, casts aside, or -1."""
-    value = _uncast(value)
+    value = uncast(value)
     owner = value.owner
     if isinstance(owner, ir.Block) and owner == op.regions[0].blocks[0]:
         return int(ir.BlockArgument(value).arg_number)
@@ -155,14 +155,7 @@ def _operand(op: Any, value: Any) -> int:
 
 
 def _yielded(op: Any) -> Any:
-    return _uncast(list(op.regions[0].blocks[0].operations)[-1].operands[0])
-
-
-def _uncast(value: Any) -> Any:
-    """Return what a body value is a cast of."""
-    while not isinstance(value.owner, ir.Block) and value.owner.operation.name in _CASTS:
-        value = value.owner.operation.operands[0]
-    return value
+    return uncast(list(op.regions[0].blocks[0].operations)[-1].operands[0])
 
 
 def _maker(value: Any, name: str) -> Any:
@@ -184,24 +177,9 @@ def _guard(value: Any, special: float) -> tuple[Any, Any] | None:
     condition, chosen, other = owner.operation.operands
     test = _maker(condition, "arith.cmpf")
     is_equal = int(test.attributes["predicate"].value) == _EQUAL
-    if not is_equal or _number(test.operands[1]) != special or _number(chosen) != 0.0:
+    if not is_equal or scalar_number(test.operands[1]) != special or scalar_number(chosen) != 0.0:
         raise Refusal("the softmax chooses by another test than that for rows that are masked altogether")
     return test.operands[0], other
-
-
-def _number(value: Any) -> float | None:
-    """Return the number that a constant scalar is, or None."""
-    op = defining(value)
-    if op is None or op.name != "arith.constant":
-        return None
-    attribute = op.attributes["value"]
-    return float(attribute.value) if isinstance(attribute, ir.FloatAttr) else None
-
-
-def _starts_from(op: Any, number: float) -> bool:
-    """Tell whether the accumulator of a reduction is filled with ``number`` at first."""
-    fill = defining(op.operands[len(op.operands) - 1])
-    return fill is not None and fill.name == "linalg.fill" and _number(fill.operands[0]) == number
 
 
 def _quotient(op: Any) -> tuple[Any, Any, bool]:
@@ -242,9 +220,9 @@ def _row_reduction(value: Any, name: str, start: float) -> Any:
     ] == ir.AffineMap.get_identity(len(kinds)):
         raise Refusal("the softmax is not along the last dimension")
     body = [child.operation.name for child in op.regions[0].blocks[0].operations]
-    if [found for found in body if found not in _CASTS] != [name, "linalg.yield"]:
+    if [found for found in body if found not in CASTS] != [name, "linalg.yield"]:
         raise Refusal(f"the softmax reduces by more than '{name}'")
-    if not _starts_from(op, start):
+    if not starts_from(op, start):
         raise Refusal(f"the softmax reduces from something else than {start}")
     return op
 

@@ -2,8 +2,11 @@
 
 Bodies that join an element by an associative, commutative op are joined by that op.  Bodies that keep an element and
 its index (argmax and its kin) are joined by their own comparison; of equals, the one that the body would have kept.
+A maximum and a sum of powers below it, as a softmax has them, may be one reduction: the sum so far is scaled down
+whenever the maximum so far grows.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +17,7 @@ from stepwell.passes.schedules.kernel import iterator_types
 from stepwell.support.bindings import ir
 
 _SIGNED_LESS, _SIGNED_GREATER = 2, 4
+_ORDERED_EQUAL, _ORDERED_GREATER = 1, 2
 
 
 @dataclass(frozen=True)
@@ -65,14 +69,7 @@ class Choice:
 
     def across_lanes(self, code: Code, values: Sequence[Any]) -> list[Any]:
         """Return the lanes of partial results, vectors, joined; scalars from the first lane on."""
-        parts = []
-        for lane in range(code.lanes):
-            position = {"static_position": ir.DenseI64ArrayAttr.get([lane])}
-            parts.append([code.op("vector.extract", (value,), _element(value), position) for value in values])
-        joined = parts[0]
-        for part in parts[1:]:
-            joined = self.join(code, joined, part)
-        return joined
+        return _join_lanes(self, code, values)
 
     def _compare(self, code: Code, predicate: int, a: Sequence[Any], b: Sequence[Any]) -> Any:
         bit = ir.IntegerType.get_signless(1)
@@ -101,7 +98,82 @@ class Choice:
         return find(end.operands[0].owner.operands[0])
 
 
-Joins = Separate | Choice
+@dataclass(frozen=True)
+class Powers:
+    """``m``, the maximum of ``x``, and sums of ``exp(x - m)``, in one pass (Milakov and Gimelshein, 2018).
+
+    The state is a maximum and a sum relative to it.  The sum means nothing where the maximum is infinity, and is 0
+    where that is minus infinity: ``finish`` says what the sum of all is then.  A NaN makes both NaN.
+
+    Attributes:
+        element: the type of all.
+        guarded: for each sum, the infinities for which its powers are relative to 0 and not to the maximum.
+    """
+
+    element: Any
+    guarded: tuple[frozenset[float], ...]
+
+    def start(self, code: Code, initial: Sequence[Any]) -> list[Any]:
+        """Return the state of no elements."""
+        return [code.broadcast(self._constant(code, number)) for number in (-math.inf, 0.0)]
+
+    def alone(self, code: Code, x: Any) -> list[Any]:
+        """Return the state of one element; the sum is 1 even where ``x`` is minus infinity, which ``join`` ignores."""
+        return [x, self._constant(code, 1.0)]
+
+    def join(self, code: Code, a: Sequence[Any], b: Sequence[Any]) -> list[Any]:
+        """Return two partial results as one: the sum beside the smaller maximum is scaled down."""
+        top = code.float_op("arith.maximumf", a[0], b[0])
+        grows = self._compare(code, _ORDERED_GREATER, b[0], a[0])
+        smaller = self._select(code, grows, a[0], b[0])
+        # Nothing is subtracted from minus infinity, so that sums of nothing stay 0.
+        nothing = self._compare(code, _ORDERED_EQUAL, top, self._constant(code, -math.inf))
+        reference = self._select(code, nothing, self._constant(code, 0.0), top)
+        scale = code.pointwise("math.exp", (code.float_op("arith.subf", smaller, reference),), self.element)
+        scaled = self._select(code, grows, a[1], b[1])
+        whole = self._select(code, grows, b[1], a[1])
+        return [top, code.float_op("arith.addf", code.float_op("arith.mulf", scaled, scale), whole)]
+
+    def across_lanes(self, code: Code, values: Sequence[Any]) -> list[Any]:
+        """Return the lanes of partial results, vectors, joined; scalars from the first lane on."""
+        return _join_lanes(self, code, values)
+
+    def finish(self, code: Code, values: Sequence[Any]) -> list[Any]:
+        """Return the results, from the state of all elements of a row; it has at least one."""
+        top, total = values
+        return [top, *(self._sum(code, top, total, guarded) for guarded in self.guarded)]
+
+    def _sum(self, code: Code, top: Any, total: Any, guarded: frozenset[float]) -> Any:
+        for infinity, relative_to_zero in ((-math.inf, 0.0), (math.inf, math.inf)):
+            power = self._constant(code, relative_to_zero if infinity in guarded else math.nan)
+            here = self._compare(code, _ORDERED_EQUAL, top, self._constant(code, infinity))
+            total = self._select(code, here, power, total)
+        return total
+
+    def _constant(self, code: Code, number: float) -> Any:
+        return code.constant(ir.FloatAttr.get(self.element, number))
+
+    def _compare(self, code: Code, predicate: int, a: Any, b: Any) -> Any:
+        return code.pointwise(
+            "arith.cmpf", (a, b), ir.IntegerType.get_signless(1), {"predicate": _predicate(predicate)}
+        )
+
+    def _select(self, code: Code, condition: Any, yes: Any, no: Any) -> Any:
+        return code.pointwise("arith.select", (condition, yes, no), self.element)
+
+
+def _join_lanes(joins: "Choice | Powers", code: Code, values: Sequence[Any]) -> list[Any]:
+    parts = []
+    for lane in range(code.lanes):
+        position = {"static_position": ir.DenseI64ArrayAttr.get([lane])}
+        parts.append([code.op("vector.extract", (value,), _element(value), position) for value in values])
+    joined = parts[0]
+    for part in parts[1:]:
+        joined = joins.join(code, joined, part)
+    return joined
+
+
+Joins = Separate | Choice | Powers
 
 
 def joins_of(op: Any) -> Joins | None:

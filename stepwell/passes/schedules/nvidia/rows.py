@@ -17,6 +17,7 @@ from stepwell.passes.schedules.nvidia.pointwise import Group, choose_groups, des
 from stepwell.passes.schedules.nvidia.rows_keep import Kept, choose_kept
 from stepwell.passes.schedules.nvidia.rows_launches import write_rows
 from stepwell.passes.schedules.nvidia.rows_layout import REGISTER_VALUES, RowLayout, choose_layout, share_rows
+from stepwell.passes.schedules.nvidia.rows_online import merge_powers
 from stepwell.passes.schedules.nvidia.rows_phases import RowWork, row_work
 from stepwell.passes.schedules.rule import Rule
 from stepwell.support.target import Target
@@ -54,10 +55,12 @@ class RowsRule(Rule):
     def parameters(self, kernel: Kernel, target: Target) -> RowParameters:
         """Find rows and phases, then choose threads, vectors, blocks and where rows are kept."""
         work = row_work(kernel)
-        layout = choose_layout(kernel, target, work)
-        if not choose_kept(target, work, layout).where:
-            layout = share_rows(target, work, layout)
-        kept, kept_scalar = (choose_kept(target, work, choice) for choice in (layout, layout.scalar()))
+        layout, kept, kept_scalar = _place_rows(kernel, target, work)
+        if not kept.where and not kept_scalar.where:
+            merged = merge_powers(kernel, work)
+            if merged is not None:
+                work = merged
+                layout, kept, kept_scalar = _place_rows(kernel, target, work)
         groups = choose_groups(kernel, target, work.free)
         reasons = (*_describe(target, work, layout, kept), *(describe(group, target) for group in groups))
         return RowParameters(work, layout, kept, kept_scalar, groups, reasons)
@@ -76,6 +79,15 @@ class RowsRule(Rule):
         opened.close(self.name, parameters.reasons)
 
 
+def _place_rows(kernel: Kernel, target: Target, work: RowWork) -> tuple[RowLayout, Kept, Kept]:
+    """Return which thread does what, and where rows are kept: with vectors, and without."""
+    layout = choose_layout(kernel, target, work)
+    if not choose_kept(target, work, layout).where:
+        layout = share_rows(target, work, layout)
+    kept, kept_scalar = (choose_kept(target, work, choice) for choice in (layout, layout.scalar()))
+    return layout, kept, kept_scalar
+
+
 def _describe(target: Target, work: RowWork, layout: RowLayout, kept: Kept) -> tuple[str, ...]:
     threads, wide = layout.threads, layout.wide
     held = REGISTER_VALUES if kept.where == "registers" else 0
@@ -90,6 +102,8 @@ def _describe(target: Target, work: RowWork, layout: RowLayout, kept: Kept) -> t
         kept.reason,
         f"about {full.warps} warps per multiprocessor, limited by {full.limit}",
     ]
+    if any(part.sums for part in work.parts):
+        reasons.append("online: powers are summed relative to the maximum so far, in one pass with it")
     if layout.splits > 1:
         reasons.append(f"{layout.splits} blocks share a row, for there are few; a further launch joins their results")
     if work.alone:

@@ -8,6 +8,7 @@ from stepwell.passes.schedules.abi import Buffer
 from stepwell.passes.schedules.conditions import both, less, when
 from stepwell.passes.schedules.elements import Elements
 from stepwell.passes.schedules.indexing import ONE, ZERO, ceil_div
+from stepwell.passes.schedules.joins import Powers
 from stepwell.passes.schedules.loops import delinearise
 from stepwell.passes.schedules.memory import store
 from stepwell.passes.schedules.nvidia.grid import Block
@@ -84,7 +85,7 @@ class RowWriter:
         """Write the thread's part of a reduction; return the partial results of each part of the phase."""
         code = self.code
         initial = [self.initial(part) for part in phase.parts]
-        widths = [len(values) for values in initial]
+        widths = [len(part.state) for part in phase.parts]
 
         def start() -> list[Any]:
             values: list[Any] = []
@@ -112,8 +113,13 @@ class RowWriter:
         here = self.values(part, slot)
         for extra in part.extras:
             self._store_extra(part, extra, slot, here)
-        made = [code.broadcast(v) for v in self.elements.body(nest.op, nest.at(here), dict(enumerate(before)))]
-        return self.unless_missing(slot, made, before)
+        if isinstance(part.joins, Powers):
+            # The maximum of nothing and an element is the element.
+            (element,) = self.elements.body(nest.op, nest.at(here), dict(enumerate(part.joins.start(code, ())[:1])))
+            made = part.joins.join(code, before, part.joins.alone(code, element))
+        else:
+            made = self.elements.body(nest.op, nest.at(here), dict(enumerate(before)))
+        return self.unless_missing(slot, [code.broadcast(value) for value in made], before)
 
     def unless_missing(self, slot: Slot, new: Sequence[Any], old: Sequence[Any]) -> list[Any]:
         """Return ``new``, or ``old`` where the thread has no such slot."""
@@ -142,20 +148,22 @@ class RowWriter:
             # All threads of a team have met every element where there is no loop.
             if part.nest.variables:
                 values = join_team(self.block, self.layout.threads, f"{name}{number}_", part.joins, values)
-            found.append(part.joins.join(self.code, self.initial(part), values))
+            if isinstance(part.joins, Powers):
+                found.append(part.joins.finish(self.code, values))
+            else:
+                found.append(part.joins.join(self.code, self.initial(part), values))
         return found
 
     def bind(self, phase: Phase, totals: list[list[Any]]) -> None:
         """Make ``totals`` what is read of the phase's results from now on."""
         for part, values in zip(phase.parts, totals, strict=True):
-            for result, value in zip(part.nest.op.results, values, strict=True):
+            for result, value in zip(part.results, values, strict=True):
                 self.elements.bind_value(result, value)
 
     def initial(self, part: Part) -> list[Any]:
         """Return what a reduction starts from."""
-        op = part.nest.op
         at = tuple(self.place.row[name] for name in self.work.variables)
-        return [self.elements.read(operand, at) for operand in list(op.operands)[len(op.operands) - len(op.results) :]]
+        return [self.elements.read(start, at) for start in part.starts]
 
     # Results
 

@@ -96,7 +96,7 @@ class Partials:
         """Return the workspace, as a tensor of rows by blocks for each result."""
         code, opened = elements.code, elements.open
         found = []
-        for offset, result in zip(self.offsets, self.part.nest.op.results, strict=True):
+        for offset, result in zip(self.offsets, self.part.state, strict=True):
             element = result.type.element_type
             count = rows * self.splits
             whole = flatten(code, opened.workspace, Expr.const(opened.workspace_bytes), inside=True)
@@ -122,7 +122,7 @@ def _write_split(elements: Elements, work: RowWork, layout: RowLayout) -> None:
 
 def _reserve(elements: Elements, work: RowWork, part: Part, splits: int) -> Partials:
     opened, offsets = elements.open, []
-    for result in part.nest.op.results:
+    for result in part.state:
         offsets.append(opened.workspace_bytes)
         size = work.rows.constant * splits * bytes_of(result.type.element_type)
         opened.workspace_bytes += -(-size // WORKSPACE_ALIGNMENT) * WORKSPACE_ALIGNMENT

@@ -36,11 +36,29 @@ class Part:
         nest: the nest.
         joins: how partial results are joined; None for results, and for reductions that one thread has to do alone.
         extras: results to store on the way.
+        sums: the reductions of powers that go on beside that of the maximum, by ``Powers``.
     """
 
     nest: Nest
     joins: Joins | None = None
     extras: tuple[Extra, ...] = ()
+    sums: tuple[Any, ...] = ()
+
+    @property
+    def results(self) -> list[Any]:
+        """What the reductions compute."""
+        return [result for op in (self.nest.op, *self.sums) for result in op.results]
+
+    @property
+    def state(self) -> list[Any]:
+        """Results of the types of a partial result; sums of powers share one."""
+        return [result for op in (self.nest.op, *self.sums[:1]) for result in op.results]
+
+    @property
+    def starts(self) -> list[Any]:
+        """The tensors that the first reduction starts from."""
+        op = self.nest.op
+        return list(op.operands)[len(op.operands) - len(op.results) :]
 
 
 @dataclass(frozen=True)

@@ -168,3 +168,69 @@ module @k0 {
     return %sum : tensor<f32>
   }
 }
+
+// -----
+
+// Rows of unknown length: one loop carries the maximum and the sum so far, which a grown maximum scales down; both are
+// joined together, and a row is read once more for the result.
+// CHECK-LABEL: func.func @online
+// CHECK-SAME: online: powers are summed relative to the maximum so far
+// CHECK-SAME: stepwell.schedule = "rows"
+// CHECK: scf.for {{.*}} iter_args({{.*}}) -> (vector<4xf32>, vector<4xf32>)
+// CHECK: %[[X:[0-9]+]] = arith.maximumf
+// CHECK: %[[TOP:[0-9]+]] = arith.maximumf %[[OLD:[a-z0-9]+]], %[[X]]
+// CHECK: %[[GROWS:[0-9]+]] = arith.cmpf ogt, %[[X]], %[[OLD]]
+// CHECK: %[[SMALLER:[0-9]+]] = arith.select %[[GROWS]], %[[OLD]], %[[X]]
+// CHECK: %[[NOTHING:[0-9]+]] = arith.cmpf oeq, %[[TOP]]
+// CHECK: %[[REFERENCE:[0-9]+]] = arith.select %[[NOTHING]], %{{[a-z_0-9]+}}, %[[TOP]]
+// CHECK: %[[BELOW:[0-9]+]] = arith.subf %[[SMALLER]], %[[REFERENCE]]
+// CHECK: math.exp %[[BELOW]]
+// CHECK-COUNT-2: gpu.shuffle xor
+// CHECK: gpu.barrier
+// CHECK-NOT: gpu.barrier
+// CHECK: vector.store
+// CHECK: stepwell.when = "aligned"
+module @k0 {
+  func.func @online(%x: tensor<?x?xf32> {stepwell.sizes = ["s0", "s1"]}, %s0: index {stepwell.symbol = "s0"}, %s1: index {stepwell.symbol = "s1"}) -> tensor<?x?xf32> attributes {stepwell.result_sizes = [["s0", "s1"]]} {
+    %low = arith.constant 0xFF800000 : f32
+    %zero = arith.constant 0.0 : f32
+    %rows = tensor.empty(%s0) : tensor<?xf32>
+    %tops = linalg.fill ins(%low : f32) outs(%rows : tensor<?xf32>) -> tensor<?xf32>
+    %top = linalg.generic {
+      indexing_maps = [affine_map<(i, j) -> (i, j)>, affine_map<(i, j) -> (i)>],
+      iterator_types = ["parallel", "reduction"]}
+      ins(%x : tensor<?x?xf32>) outs(%tops : tensor<?xf32>) {
+    ^bb0(%a: f32, %o: f32):
+      %r = arith.maximumf %o, %a : f32
+      linalg.yield %r : f32
+    } -> tensor<?xf32>
+    %all = tensor.empty(%s0, %s1) : tensor<?x?xf32>
+    %exp = linalg.generic {
+      indexing_maps = [affine_map<(i, j) -> (i, j)>, affine_map<(i, j) -> (i)>, affine_map<(i, j) -> (i, j)>],
+      iterator_types = ["parallel", "parallel"]}
+      ins(%x, %top : tensor<?x?xf32>, tensor<?xf32>) outs(%all : tensor<?x?xf32>) {
+    ^bb0(%a: f32, %b: f32, %o: f32):
+      %d = arith.subf %a, %b : f32
+      %r = math.exp %d : f32
+      linalg.yield %r : f32
+    } -> tensor<?x?xf32>
+    %sums = linalg.fill ins(%zero : f32) outs(%rows : tensor<?xf32>) -> tensor<?xf32>
+    %sum = linalg.generic {
+      indexing_maps = [affine_map<(i, j) -> (i, j)>, affine_map<(i, j) -> (i)>],
+      iterator_types = ["parallel", "reduction"]}
+      ins(%exp : tensor<?x?xf32>) outs(%sums : tensor<?xf32>) {
+    ^bb0(%a: f32, %o: f32):
+      %r = arith.addf %o, %a : f32
+      linalg.yield %r : f32
+    } -> tensor<?xf32>
+    %result = linalg.generic {
+      indexing_maps = [affine_map<(i, j) -> (i, j)>, affine_map<(i, j) -> (i)>, affine_map<(i, j) -> (i, j)>],
+      iterator_types = ["parallel", "parallel"]}
+      ins(%exp, %sum : tensor<?x?xf32>, tensor<?xf32>) outs(%all : tensor<?x?xf32>) {
+    ^bb0(%a: f32, %b: f32, %o: f32):
+      %r = arith.divf %a, %b : f32
+      linalg.yield %r : f32
+    } -> tensor<?x?xf32>
+    return %result : tensor<?x?xf32>
+  }
+}

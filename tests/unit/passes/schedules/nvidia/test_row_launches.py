@@ -28,7 +28,7 @@ def test_long_rows_stay_in_shared_memory(kernel, rng):
 def test_rows_that_fit_nowhere_are_shared_by_blocks(kernel, rng):
     made = compile_text(kernel.returns(write_softmax(kernel, (1, 70000), 1)))
     assert any("blocks share a row" in reason for reason in made.info.reasons)
-    assert len([grid for grid in made.info.grids if grid.when != "unaligned"]) == 3
+    assert len([grid for grid in made.info.grids if grid.when != "unaligned"]) == 2
     x = rng.standard_normal((1, 70000)).astype("f4")
     close(simulate(made, [x]).outputs, [softmax(x, 1)])
 
