@@ -69,7 +69,9 @@ class Interface:
             for shape, array in zip(self.inputs, inputs, strict=True)
             for size, number in zip(shape, array.shape, strict=True)
         ]
-        for size, number in sorted(pairs, key=lambda pair: len(str(pair[0]))):
+        # A kernel may be given nothing but ``2*s0``.
+        told = [(Expr.parse(text), number) for text, number in given.items() if not text.isidentifier()]
+        for size, number in sorted([*pairs, *told], key=lambda pair: len(str(pair[0]))):
             unknown = [name for name in size.symbols if name not in values]
             factor = coefficient(size, unknown[0]) if len(unknown) == 1 else None
             if factor is not None:

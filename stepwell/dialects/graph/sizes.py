@@ -7,6 +7,9 @@ from stepwell.dialects.graph.types import Shape, meta_of
 from stepwell.support.bindings import ir
 from stepwell.support.symbolic import Expr
 
+SYMBOL = "stepwell.symbol"
+"""On an index argument of a function: the size, as text, that it carries."""
+
 
 def size_attribute(size: Expr | int) -> "ir.StringAttr":
     """Return one size expression as a text attribute; ``size_of`` reads it."""

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from stepwell.dialects.graph.base import GraphOperation
+from stepwell.dialects.graph.sizes import SYMBOL
 from stepwell.dialects.graph.types import TensorMeta, meta_of
 from stepwell.passes.base import Pass, PassFailure, register_pass
 from stepwell.passes.conversion.graph_to_linalg import LOWERINGS, Builder, Tensor
@@ -65,30 +66,33 @@ def _refuse_unsupported(root: Any, functions: Sequence[Any]) -> None:
 
 def convert_function(function: Any) -> None:
     """Replace one function of graph ops by its linalg form."""
-    metas = [meta_of(argument) for argument in function.arguments]
+    # None for a size, which is an index.
+    metas = [None if _is_index(argument) else meta_of(argument) for argument in function.arguments]
     results = [meta_of(kind) for kind in ir.FunctionType(function.type).results]
     with function.location, ir.InsertionPoint(function):
         kind = ir.FunctionType.get(
-            [Builder.type_of(meta) for meta in metas], [Builder.type_of(meta) for meta in results]
+            [ir.IndexType.get() if meta is None else Builder.type_of(meta) for meta in metas],
+            [Builder.type_of(meta) for meta in results],
         )
         converted = func.FuncOp(function.name.value, kind)
+    dictionaries = _argument_dictionaries(function)
     converted.arg_attrs = [
-        _argument_attributes(attributes, meta)
-        for attributes, meta in zip(_argument_dictionaries(function), metas, strict=True)
+        _argument_attributes(attributes, meta) for attributes, meta in zip(dictionaries, metas, strict=True)
     ]
     block = converted.add_entry_block([argument.location for argument in function.arguments])
     with ir.InsertionPoint(block), ir.Location.unknown():
-        symbols = _bind_symbols(block.arguments, metas)
+        symbols = _bind_symbols(block.arguments, metas, dictionaries)
         build = Builder(symbols)
-        anchor = arith.constant(ir.IndexType.get(), 0)
-        build.size_point = ir.InsertionPoint(anchor.owner)
+        build.open_sizes()
     values: dict[Any, Tensor] = {
-        old: Tensor(new, meta) for old, new, meta in zip(function.arguments, block.arguments, metas, strict=True)
+        old: Tensor(new, meta)
+        for old, new, meta in zip(function.arguments, block.arguments, metas, strict=True)
+        if meta is not None
     }
     for child in function.entry_block.operations:
         with ir.InsertionPoint(block), child.location:
             _convert_operation(build, child, values)
-    anchor.owner.erase()
+    build.close_sizes()
     function.operation.erase()
 
 
@@ -98,26 +102,36 @@ def _argument_dictionaries(function: Any) -> list[Any]:
     return [ir.DictAttr.get({}) for _ in function.arguments]
 
 
-def _argument_attributes(attributes: Any, meta: TensorMeta) -> Any:
+def _is_index(value: Any) -> bool:
+    return isinstance(value.type, ir.IndexType)
+
+
+def _argument_attributes(attributes: Any, meta: TensorMeta | None) -> Any:
     kept = {named.name: named.attr for named in attributes}
-    dynamic = [ir.StringAttr.get(str(size)) for size in meta.shape if not size.is_constant]
+    shape = meta.shape if meta is not None else ()
+    dynamic = [ir.StringAttr.get(str(size)) for size in shape if not size.is_constant]
     if dynamic:
         kept["stepwell.sizes"] = ir.ArrayAttr.get(dynamic)
     return ir.DictAttr.get(kept)
 
 
-def _bind_symbols(arguments: Sequence[Any], metas: Sequence[TensorMeta]) -> dict[str, Any]:
-    """Read each symbol from an argument of which it is a whole dimension."""
+def _bind_symbols(
+    arguments: Sequence[Any], metas: Sequence[TensorMeta | None], dictionaries: Sequence[Any]
+) -> dict[str, Any]:
+    """Read each symbol from an argument of which it is a whole dimension, or that is a size itself."""
     symbols: dict[str, Any] = {}
+    for value, attributes in zip(arguments, dictionaries, strict=True):
+        if _is_index(value) and SYMBOL in attributes:
+            symbols.setdefault(ir.StringAttr(attributes[SYMBOL]).value, value)
     for name, position, dim in _symbol_sources(metas):
         if name not in symbols:
             symbols[name] = tensor.dim(arguments[position], arith.constant(ir.IndexType.get(), dim))
     return symbols
 
 
-def _symbol_sources(metas: Sequence[TensorMeta]) -> Iterator[tuple[str, int, int]]:
+def _symbol_sources(metas: Sequence[TensorMeta | None]) -> Iterator[tuple[str, int, int]]:
     for position, meta in enumerate(metas):
-        for dim, size in enumerate(meta.shape):
+        for dim, size in enumerate(meta.shape if meta is not None else ()):
             text = str(size)
             if not size.is_constant and text.isidentifier():
                 yield text, position, dim

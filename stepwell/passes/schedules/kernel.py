@@ -128,6 +128,8 @@ class Kernel:
                 return self.shape(operands[len(operands) - len(op.results) + result_number(value)])
             case "tensor.insert":
                 return self.shape(operands[1])
+            case "plan.branch" | "plan.loop":
+                return shape_of_type(value.type, op.opview.shape_texts(result_number(value)), {})
         raise Refusal(f"the sizes of '{op.name if op is not None else 'a block argument'}' are not known")
 
     def expr(self, value: Any) -> Expr:
@@ -142,6 +144,8 @@ class Kernel:
         name = op.name if op is not None else ""
         if name == "arith.constant":
             return Expr.const(op.attributes["value"].value)
+        if op is not None and name == "plan.read_size":
+            return Expr.symbol(op.attributes["label"].value)
         if name == "tensor.dim":
             return self.shape(op.operands[0])[self.expr(op.operands[1]).constant]
         operands = [self.expr(operand) for operand in op.operands] if op is not None else []

@@ -7,13 +7,13 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from stepwell.dialects.graph.sizes import SYMBOL
 from stepwell.support.bindings import ir
 from stepwell.support.stages import Stage
 
 __all__ = ["Fault", "interface_faults", "is_program"]
 
 SIZES = "stepwell.sizes"
-SYMBOL = "stepwell.symbol"
 RESULT_SIZES = "stepwell.result_sizes"
 TENSOR_MAP = "stepwell.tensor_map"
 """On a pointer behind the status slot: the tiled view of a tensor that the host makes for it."""

@@ -66,11 +66,12 @@ def group_nodes(flow: Flow, *, attention: bool = False) -> list[list[Node]]:
     for node in flow.nodes:
         if node.kind is Kind.FREE or node in flow.inlined:
             if node in flow.needed:
-                clusters.add(node, [])
+                clusters.add(node, [*flow.awaited(node)])
             continue
-        sources = [use.producer for use in flow.uses(node)]
+        sources = [use.producer for use in flow.uses(node)] + [*flow.awaited(node)]
         sources += [views for read in node.reads for views in _views(flow, read.value)]
-        facts[clusters.add(node, sources)] = facts_of(flow, node)
+        group = clusters.add(node, sources)
+        facts[group] = Facts(closed=True) if node.kind is Kind.HOST else facts_of(flow, node)
     for root, nodes in epilogues.items():
         for node in nodes:
             if not clusters.merge(clusters.group(root), clusters.group(node)):
@@ -78,9 +79,10 @@ def group_nodes(flow: Flow, *, attention: bool = False) -> list[list[Node]]:
                 break
             facts[clusters.group(root)] = Facts(closed=True)
     for node in flow.nodes:
-        if node not in flow.inlined and node.kind not in (Kind.FREE, Kind.RESHAPE):
+        if node not in flow.inlined and node.kind not in (Kind.FREE, Kind.RESHAPE, Kind.HOST):
             _merge_sources(flow, clusters, facts, node)
-    groups = [[n for n in group.nodes if n.kind is not Kind.RESHAPE] for group in clusters.ordered()]
+    own = (Kind.RESHAPE, Kind.HOST)
+    groups = [[n for n in group.nodes if n.kind not in own] for group in clusters.ordered()]
     return [sorted(nodes, key=lambda n: n.number) for nodes in groups if nodes]
 
 

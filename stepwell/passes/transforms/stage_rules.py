@@ -98,7 +98,7 @@ RULES: dict[Stage, StageRules] = {
         },
     ),
     Stage.LINALG: StageRules(
-        host=_TENSOR_LEVEL,
+        host=_TENSOR_LEVEL | {"plan.read_size", "plan.branch", "plan.loop"},
         kernel=_TENSOR_LEVEL,
         why_not={
             "graph": _GRAPH_LEFT,

@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 
 from stepwell.dialects.graph.base import GraphOperation
 from stepwell.dialects.graph.types import ONE, Shape, TensorMeta, meta_of
+from stepwell.dialects.plan import ReadSizeOp
 from stepwell.passes.conversion.graph_to_linalg.casts import cast_scalar
 from stepwell.passes.conversion.graph_to_linalg.scalars import (
     compute_type,
@@ -85,17 +86,43 @@ class Builder:
     def __init__(self, symbols: dict[str, Any]) -> None:
         self._symbols = symbols
         self._sizes: dict[Expr, Any] = {}
-        # Sizes are built once, at the top of the function, so that every later op may use them.
+        # Sizes are built once, at the top of the function, so that every later op may use them; those that depend on
+        # what the host reads, right behind that.
         self.size_point: Any = None
+        self._read_points: dict[str, Any] = {}
+        self._anchors: list[Any] = []
 
     # -- sizes ---------------------------------------------------------------------------------------------------
 
     def size(self, expr: Expr) -> Any:
         """Return ``expr`` as an index value."""
         if expr not in self._sizes:
-            with self.size_point, ir.Location.unknown():
+            with self._point_for(expr), ir.Location.unknown():
                 self._sizes[expr] = self._build_size(expr)
         return self._sizes[expr]
+
+    def open_sizes(self) -> None:
+        """Let sizes that are known from here on be built here."""
+        with ir.Location.unknown():
+            self._anchors.append(arith.constant(ir.IndexType.get(), 0).owner)
+        self.size_point = self.size_point or ir.InsertionPoint(self._anchors[0])
+
+    def bind_size(self, count: Any, label: Any, minimum: Any, maximum: Any) -> None:
+        """Let the host read a size from the 0-d i64 tensor ``count``; the names and bounds are text attributes."""
+        read = ReadSizeOp(count, label, minimum, maximum, ir.IndexType.get())
+        self._symbols[label.value] = read.size
+        self.open_sizes()
+        self._read_points[label.value] = ir.InsertionPoint(self._anchors[-1])
+
+    def close_sizes(self) -> None:
+        """Finish: no more sizes are built."""
+        for anchor in self._anchors:
+            anchor.erase()
+
+    def _point_for(self, expr: Expr) -> Any:
+        """Return where ``expr`` is built: behind the last read it depends on."""
+        later = [point for name, point in self._read_points.items() if name in expr.symbols]
+        return later[-1] if later else self.size_point
 
     def _build_size(self, expr: Expr) -> Any:
         total: Any = None

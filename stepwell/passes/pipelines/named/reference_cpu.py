@@ -25,7 +25,7 @@ class ReferenceCpuPipeline(NamedPipeline):
     def steps(self) -> "Sequence[str | Step]":
         """Return the steps."""
         return [
-            "func.func(llvm-request-c-wrappers)",
+            "func.func(lower-read-size,llvm-request-c-wrappers)",
             "convert-tensor-to-linalg,canonicalize",
             "one-shot-bufferize{bufferize-function-boundaries=true "
             "function-boundary-type-conversion=identity-layout-map}",
@@ -35,6 +35,7 @@ class ReferenceCpuPipeline(NamedPipeline):
             "convert-linalg-to-loops",
             "widen-bools",
             "lower-asserts{erase=true}",
+            "expand-byte-floats",
             "expand-narrow-floats",
             "canonicalize,fold-memref-alias-ops,expand-strided-metadata,lower-affine,arith-expand",
             "convert-scf-to-cf,finalize-memref-to-llvm,convert-func-to-llvm",

@@ -18,6 +18,8 @@ TYPICAL_SIZE = 64
 
 CONSTANT_KINDS = ("parameter", "buffer", "constant")
 MUTATED = "stepwell.mutated"
+CONSTANT = "stepwell.constant"
+"""On an argument of a function that a step of the host runs: it is the same at every call of the program."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,7 @@ class Flow:
         node: the same by op.
         needed: nodes whose results must lie in memory whatever fusion does: returned, or viewed by a reshape.
         inlined: nodes that every user computes for itself; rules fill this.
+        reads: the node that reads each size which the host reads, by its symbol.
     """
 
     def __init__(self, function: Any) -> None:
@@ -47,6 +50,7 @@ class Flow:
         self.node = {node.op: node for node in self.nodes}
         self.needed: set[Node] = set()
         self.inlined: set[Node] = set()
+        self.reads: dict[str, Node] = {}
         self._constant: dict[Node, bool] = {}
         self._resolved: dict[Node, tuple[Use, ...]] = {}
         for node in self.nodes:
@@ -58,6 +62,12 @@ class Flow:
     def _add(self, node: Node) -> None:
         for result in node.op.results:
             self.producer[result] = node
+        if node.kind is Kind.HOST:
+            if "label" in node.op.attributes:
+                self.reads[node.op.attributes["label"].value] = node
+            for source in (self.producer.get(read.value) for read in node.reads):
+                if source is not None:
+                    self._need(source)
         if node.kind is Kind.RESHAPE:
             source = self.producer.get(node.reads[0].value)
             if source is not None:
@@ -112,6 +122,24 @@ class Flow:
         """Return about how many bytes a tensor has."""
         return self.elements(value) * bytes_of(value.type.element_type)
 
+    def awaited(self, node: Node) -> set[Node]:
+        """Return the steps of the host that give sizes which a node uses, inlined nodes that it reads included."""
+        if not self.reads:
+            return set()
+        names: set[str] = set()
+        for value in (*node.op.operands, *node.captured, *node.op.results):
+            try:
+                sizes = self.shape(value) if _is_tensor(value) else (self.kernel.expr(value),)
+            except Refusal:
+                continue
+            names.update(*(size.symbols for size in sizes))
+        found = {self.reads[name] for name in names & self.reads.keys()} - {node}
+        for read in node.reads:
+            source = self.producer.get(read.value)
+            if source is not None and source in self.inlined:
+                found |= self.awaited(source)
+        return found
+
     # -- constants ---------------------------------------------------------------------------------------------------
 
     @cached_property
@@ -123,7 +151,8 @@ class Flow:
         return frozenset(
             argument
             for argument, attrs in zip(block.arguments, listed, strict=True)
-            if "stepwell.kind" in attrs and attrs["stepwell.kind"].value in CONSTANT_KINDS and MUTATED not in attrs
+            if CONSTANT in attrs
+            or ("stepwell.kind" in attrs and attrs["stepwell.kind"].value in CONSTANT_KINDS and MUTATED not in attrs)
         )
 
     def is_constant_value(self, value: Any) -> bool:
@@ -137,7 +166,8 @@ class Flow:
         if known is None:
             # Reads come earlier in the function, so that this does not recurse far when asked in order.
             known = (
-                (node.kind is Kind.FREE or all(self.is_constant_value(read.value) for read in node.reads))
+                node.kind is not Kind.HOST
+                and (node.kind is Kind.FREE or all(self.is_constant_value(read.value) for read in node.reads))
                 and all(result.type.has_static_shape for result in node.op.results if _is_tensor(result))
                 and not any(self._depends_on_sizes(value) for value in self.scalars(node))
             )

@@ -46,6 +46,7 @@ class Kind(Enum):
     CONTRACTION = "contraction"  # matrix products, convolutions
     RESHAPE = "reshape"  # a view
     LOOP = "loop"  # a kernel of its own
+    HOST = "host"  # a step of the host
 
 
 @dataclass(frozen=True)
@@ -109,6 +110,9 @@ def _classify(number: int, op: Any) -> Node:
     name = op.name
     results = list(op.results)
     tensors = [result for result in results if isinstance(result.type, ir.RankedTensorType)]
+    if name.startswith("plan."):
+        taken = [value for value in op.operands if isinstance(value.type, ir.RankedTensorType)]
+        return Node(number, op, Kind.HOST, tuple(Read(value, None, captured=True) for value in taken))
     if not tensors or name in ("tensor.empty", "arith.constant", "linalg.fill"):
         return Node(number, op, Kind.FREE)
     if name in RESHAPES:
