@@ -12,8 +12,12 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from stepwell.comparison import compare_with_eager
     from stepwell.driver import compile, lower
+    from stepwell.frontends.torch.decompositions import default_decompositions
+    from stepwell.frontends.torch.explanation import explain_import
     from stepwell.frontends.torch.program import detach_params, from_exported_program
+    from stepwell.frontends.torch.registry import register_converter
     from stepwell.passes.pipelines import Pipeline
     from stepwell.runtime.artifact import load
     from stepwell.runtime.executable import Executable
@@ -30,12 +34,16 @@ __all__ = [
     "Pipeline",
     "StepwellError",
     "Target",
+    "compare_with_eager",
     "compile",
+    "default_decompositions",
     "detach_params",
     "errors",
+    "explain_import",
     "from_exported_program",
     "load",
     "lower",
+    "register_converter",
 ]
 
 # Public name -> the module that has it, or None for the module itself.
@@ -45,11 +53,15 @@ _HOMES = {
     "Pipeline": "stepwell.passes.pipelines",
     "StepwellError": "stepwell.support.errors",
     "Target": "stepwell.support.target",
+    "compare_with_eager": "stepwell.comparison",
     "compile": "stepwell.driver",
+    "default_decompositions": "stepwell.frontends.torch.decompositions",
     "detach_params": "stepwell.frontends.torch.program",
+    "explain_import": "stepwell.frontends.torch.explanation",
     "from_exported_program": "stepwell.frontends.torch.program",
     "load": "stepwell.runtime.artifact",
     "lower": "stepwell.driver",
+    "register_converter": "stepwell.frontends.torch.registry",
 }
 
 

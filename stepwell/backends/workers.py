@@ -14,9 +14,9 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import Any
 
-from stepwell.passes.pipelines.failures import DIRECTORY_VARIABLE
 from stepwell.support import messages
 from stepwell.support.errors import CodeSelectionError, WorkerError
+from stepwell.support.reproducer_files import write_reproducer
 from stepwell.worker import error_from_json
 
 DEFAULT_SECONDS = 600.0
@@ -117,16 +117,13 @@ def _death(status: int, words: str) -> str:
 
 def _write_reproducer(name: str, bytecode: bytes, pipeline: str) -> str:
     """Keep the kernel that ended two workers; return the command that repeats it, or ""."""
-    directory = os.environ.get(DIRECTORY_VARIABLE, tempfile.gettempdir())
-    if not directory:
-        return ""
     try:
-        descriptor, path = tempfile.mkstemp(prefix=f"stepwell-{name}-", suffix=".mlirbc", dir=directory)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(bytecode)
+        path = write_reproducer(name, ".mlirbc", bytecode)
     except OSError as error:
         return f"no reproducer was written: {error}"
-    return f"this repeats it: stepwell-opt --pass-pipeline={shlex.quote(pipeline)} {shlex.quote(path)}"
+    if path is None:
+        return ""
+    return f"this repeats it: stepwell-opt --pass-pipeline={shlex.quote(pipeline)} {shlex.quote(str(path))}"
 
 
 class WorkerPool:

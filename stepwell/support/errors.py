@@ -5,7 +5,8 @@
     |-- InvalidOptionError           SW002  an option, target, pass or pipeline text is wrong
     |-- ImportProgramError           SW100  an exported program cannot be imported
     |   |-- UnsupportedOpError       SW101  it holds ops we do not support (all are listed)
-    |   `-- TypeMismatchError        SW102  our type rule and torch's metadata differ
+    |   |-- TypeMismatchError        SW102  our type rule and torch's metadata differ
+    |   `-- ConverterFaultError      SW104  a converter broke on a program
     |-- InvalidInputFileError        SW103  a .pt2, .mlir or .swx file cannot be read
     |-- CompileError                 SW200  a pass, the code generator or a worker failed
     |   |-- PassFailure              SW201  a pass refused the program or broke
@@ -32,7 +33,7 @@ Errors carry plain locations (file, line, column, frames), never MLIR objects, s
 """
 
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import Any, ClassVar
 
 
 @dataclass(frozen=True)
@@ -94,21 +95,48 @@ class InvalidOptionError(StepwellError):
 
 
 class ImportProgramError(StepwellError):
-    """An exported program cannot be imported."""
+    """An exported program cannot be imported.
+
+    Attributes:
+        node: name of the node of the program's graph that cannot, or "".
+        reproducer: path of a program of a few lines that is refused for the same reason, or "".
+    """
 
     code = "SW100"
 
+    def __init__(self, message: str, *, fix: str = "", location: SourceLocation | None = None) -> None:
+        super().__init__(message, fix=fix, location=location)
+        self.node = ""
+        self.reproducer = ""
+
+    def __str__(self) -> str:
+        return super().__str__() + (f"\n  repeat: python {self.reproducer}" if self.reproducer else "")
+
 
 class UnsupportedOpError(ImportProgramError):
-    """A program holds ops that have no converter; the message lists all of them."""
+    """A program holds calls that cannot be imported; the message lists all of them.
+
+    Attributes:
+        refusals: the calls, each with its node of the program's graph and the error that tells why.
+    """
 
     code = "SW101"
+
+    def __init__(self, message: str, *, fix: str = "", location: SourceLocation | None = None) -> None:
+        super().__init__(message, fix=fix, location=location)
+        self.refusals: tuple[Any, ...] = ()
 
 
 class TypeMismatchError(ImportProgramError):
     """The result type that our rule computes differs from torch's own metadata."""
 
     code = "SW102"
+
+
+class ConverterFaultError(ImportProgramError):
+    """A converter broke on a program, which is a fault of its own and not the program's."""
+
+    code = "SW104"
 
 
 class InvalidInputFileError(StepwellError):

@@ -25,6 +25,7 @@ LAYERS = {
     "frontends": {"support", "dialects"},
     "backends": {"support", "dialects", "passes", "runtime"},
     "driver": {"support", "dialects", "passes", "runtime", "frontends", "backends"},
+    "comparison": {"support", "frontends", "driver"},
     "tools": {"support", "dialects", "passes", "runtime", "frontends", "backends", "driver", "worker"},
 }
 # The child process that backends start, which must not drag in more than it needs.

@@ -1,13 +1,16 @@
 """Which torch ops an exported program is decomposed into."""
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch._decomp import decomposition_table as decomposition_registry
 
 from stepwell.frontends.torch import composed, special_functions  # noqa: F401 - registers its compositions
+from stepwell.frontends.torch.complex_compositions import COMPLEX_COMPOSITIONS, takes_complex
+from stepwell.frontends.torch.complex_values import COMPLEX_CONVERTERS
 from stepwell.frontends.torch.compositions import COMPOSITIONS
-from stepwell.frontends.torch.registry import CONVERTERS
+from stepwell.frontends.torch.registry import CONVERTERS, ImportRules
 
 composed.register()
 
@@ -39,8 +42,20 @@ def overload_of(target: str) -> Any | None:
     return getattr(packet, overload, None) if packet is not None else None
 
 
-def decomposition_table() -> Any:
-    """Return torch's core decompositions without the ops that have a converter: those stay whole."""
+def decompositions_for(rules: ImportRules) -> Any:
+    """Return the decompositions of one import: the caller's or ours, without the ops that the caller converts."""
+    table = default_decompositions() if rules.decompositions is None else dict(rules.decompositions)
+    for target in rules.custom:
+        table.pop(overload_of(target), None)
+    return table
+
+
+def default_decompositions() -> Any:
+    """Return how stepwell decomposes calls: a new dict of functions by overload, for ``run_decompositions``.
+
+    The table is torch's core one without the ops that have a converter, which stay whole, and with stepwell's own
+    compositions.  A changed copy is what ``from_exported_program(..., decompositions=)`` takes.
+    """
     table = torch.export.default_decompositions()
     for target in CONVERTERS:
         overload = overload_of(target)
@@ -51,4 +66,38 @@ def decomposition_table() -> Any:
         overload = overload_of(target)
         if overload is not None and rewrite is not None and target not in CONVERTERS:
             table[overload] = rewrite
+    _add_complex(table)
     return table
+
+
+def _add_complex(table: Any) -> None:
+    """Let calls with complex operands be rewritten; others go the way they went before."""
+    kept = [target for target in CONVERTERS if target not in COMPLEX_CONVERTERS]
+    for target in dict.fromkeys((*COMPLEX_COMPOSITIONS, *kept)):
+        overload = overload_of(target)
+        complex_rule = COMPLEX_COMPOSITIONS.get(target) or _decomposition_of(overload)
+        if overload is None or complex_rule is None:
+            continue
+        if target in CONVERTERS:
+            real_rule = None
+        else:
+            real_rule = table[overload] if overload in table else _decomposition_of(overload, composite_only=True)
+        table[overload] = _by_dtype(complex_rule, real_rule)
+
+
+def _by_dtype(complex_rule: Callable[..., Any], real_rule: Callable[..., Any] | None) -> Callable[..., Any]:
+    def rewrite(*arguments: Any, **options: Any) -> Any:
+        rule = complex_rule if takes_complex((*arguments, *options.values())) else real_rule
+        return rule(*arguments, **options) if rule is not None else NotImplemented
+
+    return rewrite
+
+
+def _decomposition_of(overload: Any, *, composite_only: bool = False) -> Callable[..., Any] | None:
+    """Return how torch decomposes an op; None where it does not."""
+    if not isinstance(overload, torch._ops.OpOverload):
+        return None
+    composite = torch._C.DispatchKey.CompositeImplicitAutograd
+    if overload.has_kernel_for_dispatch_key(composite):
+        return lambda *arguments, **options: overload._op_dk(composite, *arguments, **options)
+    return None if composite_only else decomposition_registry.get(overload)

@@ -12,24 +12,28 @@ from torch.export.graph_signature import OutputKind
 
 from stepwell.dialects.graph.shape import ReshapeOp
 from stepwell.dialects.graph.types import meta_of
+from stepwell.frontends.torch.complex_values import involves_complex
 from stepwell.frontends.torch.importer import Importer, Value
-from stepwell.frontends.torch.registry import CONVERTERS, DIRECT_CONVERTERS
+from stepwell.frontends.torch.registry import CONVERTERS, DEFAULT_RULES, DIRECT_CONVERTERS, ImportRules
 from stepwell.frontends.torch.support_report import is_known
 
 
-def is_direct(program: Any) -> bool:
+def is_direct(program: Any, rules: ImportRules = DEFAULT_RULES) -> bool:
     """Return whether every call of an exported program can be converted as it is, and nothing is changed in place."""
-    if any(spec.kind is not OutputKind.USER_OUTPUT for spec in program.graph_signature.output_specs):
+    if rules.decompositions is not None or any(spec.kind is not OutputKind.USER_OUTPUT for spec in program.graph_signature.output_specs):
         return False
     calls = [node for node in program.graph.nodes if node.op not in ("placeholder", "output")]
-    return all(node.op == "call_function" and _is_direct_call(node) for node in calls)
+    return all(node.op == "call_function" and _is_direct_call(node, rules) for node in calls)
 
 
-def _is_direct_call(node: Any) -> bool:
+def _is_direct_call(node: Any, rules: ImportRules) -> bool:
     if isinstance(node.target, torch._ops.OpOverload) and node.target._schema.is_mutable:
         return False
-    accepts, _ = DIRECT_CONVERTERS.get(str(node.target), (None, None))
-    return accepts(node) if accepts is not None else is_known(node)
+    if involves_complex(node):
+        # What is computed with complex numbers is rewritten first.
+        return False
+    direct = rules.direct(str(node.target))
+    return direct[0](node) if direct is not None else is_known(node, rules)
 
 
 def _argument(node: Any, position: int, name: str) -> Any:

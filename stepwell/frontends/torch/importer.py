@@ -9,15 +9,22 @@ import torch
 from stepwell.dialects.graph.base import GraphOperation, sizes_attribute
 from stepwell.dialects.graph.creation import ConstantOp, SizeOp
 from stepwell.dialects.graph.elementwise import ConvertOp
-from stepwell.dialects.graph.types import TensorMeta, meta_of
+from stepwell.dialects.graph.types import TensorMeta, meta_of, tensor_type
+from stepwell.frontends.torch.complex_values import (
+    COMPLEX_CONVERTERS,
+    ComplexTensor,
+    border_meta,
+    involves_complex,
+    meta_of_value,
+)
 from stepwell.frontends.torch.node_sources import mlir_location, node_frames, source_location
-from stepwell.frontends.torch.registry import converter_of
+from stepwell.frontends.torch.registry import DEFAULT_RULES, Converter, ImportRules
 from stepwell.frontends.torch.size_floats import SIZE_FLOAT_OPS
 from stepwell.frontends.torch.sizes import SizeTable
-from stepwell.frontends.torch.support_report import is_bookkeeping
+from stepwell.frontends.torch.support_report import Refusal, is_bookkeeping, refuse_unknown
 from stepwell.support.bindings import ir
 from stepwell.support.dtypes import DType
-from stepwell.support.errors import ImportProgramError, SourceLocation, TypeMismatchError
+from stepwell.support.errors import ConverterFaultError, ImportProgramError, SourceLocation, TypeMismatchError
 from stepwell.support.symbolic import Expr
 
 # An SSA value; the bindings carry no types.
@@ -31,12 +38,19 @@ class Importer:
     Attributes:
         sizes: the program's symbolic sizes.
         values: what each fx node became: an SSA value, a sequence of them, an ``Expr``, or a plain Python value.
+        refusals: the calls that cannot be imported; with any, the program must not be used.
     """
 
-    def __init__(self, sizes: SizeTable, originals: Mapping[str, Any]) -> None:
+    def __init__(self, sizes: SizeTable, originals: Mapping[str, Any], rules: ImportRules = DEFAULT_RULES) -> None:
         self.sizes = sizes
         self.values: dict[Any, Any] = {}
+        self.refusals: list[Refusal] = []
         self._originals = originals
+        self._rules = rules
+
+    def renewed(self) -> "Importer":
+        """Return an importer of the same program that has built nothing yet."""
+        return Importer(self.sizes, self._originals, self._rules)
 
     # -- what converters use -------------------------------------------------------------------------------------
 
@@ -109,22 +123,54 @@ class Importer:
         return source_location(node, node_frames(node, self._originals))
 
     def import_node(self, node: Any) -> None:
-        """Convert one call; raises ImportProgramError with the user's line."""
+        """Convert one call; one that cannot be is added to ``refusals``, so that all of them can be named at once."""
         try:
             self.values[node] = self._value_of(node)
         except ImportProgramError as error:
-            if error.location is None:
-                error.location = self.source(node)
-            raise
+            self._refuse(node, error)
         except ValueError as error:
             # A rule of the graph dialect refused what the converter built.
-            raise ImportProgramError(
-                f"node '{node.name}' ({node.target}): {error}", location=self.source(node)
-            ) from error
+            refusal = ImportProgramError(f"node '{node.name}' ({node.target}): {error}")
+            refusal.__cause__ = error
+            self._refuse(node, refusal)
+        except _StandInError:
+            self.values[node] = _STAND_IN
+        except Exception as error:  # a converter's own fault, the user's converters among them
+            fault = ConverterFaultError(
+                f"the converter of '{node.target}' raised {type(error).__name__}: {error}",
+                fix="where the converter is stepwell's own, please report it with the program",
+            )
+            fault.__cause__ = error
+            self._refuse(node, fault)
+
+    def _refuse(self, node: Any, error: ImportProgramError) -> None:
+        error.node = node.name
+        if error.location is None:
+            error.location = self.source(node)
+        self.refusals.append(Refusal(node, error))
+        self.values[node] = self._stand_in(node.meta.get("val"))
+
+    def _stand_in(self, value: Any) -> Any:
+        """Return something of a refused call's type, for the calls that use it, in a program that is thrown away."""
+        if isinstance(value, list | tuple):
+            return [self._stand_in(item) for item in value]
+        try:
+            if isinstance(value, torch.Tensor):
+                meta = self.tensor_meta(value)
+                kinds = [tensor_type(meta.with_dtype(meta.dtype.part))] * (2 if meta.dtype.is_complex else 1)
+                made = ir.Operation.create("builtin.unrealized_conversion_cast", kinds).results
+                return ComplexTensor(*made) if meta.dtype.is_complex else made[0]
+            return self._plain_value(value)
+        except ImportProgramError:
+            return _STAND_IN
 
     def argument(self, value: Any) -> Any:
         """Map an argument of a node: nodes become their values, nested lists included."""
         if isinstance(value, torch.fx.Node):
+            if value.op == "get_attr":
+                return getattr(value.graph.owning_module, value.target)
+            if self.values[value] is _STAND_IN:
+                raise _StandInError
             return self.values[value]
         if isinstance(value, list | tuple):
             return [self.argument(item) for item in value]
@@ -147,8 +193,18 @@ class Importer:
         arguments = [self.argument(argument) for argument in node.args]
         options = {key: self.argument(argument) for key, argument in node.kwargs.items()}
         with self.location(node):
-            found = converter_of(node)(self, node, *arguments, **options)
+            found = self._converter(node)(self, node, *arguments, **options)
         self._check(node, found)
+        return found
+
+    def _converter(self, node: Any) -> Converter:
+        target = str(node.target)
+        direct = self._rules.direct(target)
+        found = direct[1] if direct is not None else self._rules.converter(target)
+        if target not in self._rules.custom and involves_complex(node):
+            found = COMPLEX_CONVERTERS.get(target)
+        if found is None:
+            raise refuse_unknown(node)
         return found
 
     def _plain_value(self, value: Any) -> Any:
@@ -176,9 +232,9 @@ class Importer:
         if len(wanted) != len(results):
             raise TypeMismatchError(f"node '{node.name}' must have {len(wanted)} results, got {len(results)}")
         for number, (want, got) in enumerate(zip(wanted, results, strict=True)):
-            if got is None or want is None:
+            if got is None or not isinstance(want, torch.Tensor):
                 continue
-            meta, own = self.tensor_meta(want), meta_of(got)
+            meta, own = self.tensor_meta(want), meta_of_value(got)
             if meta != own and not self._same_type(meta, own):
                 which = f"result {number} of " if several else ""
                 raise TypeMismatchError(
@@ -198,6 +254,12 @@ class Importer:
 
 
 _GETITEM = operator.getitem
+# Stands for a value whose very type is refused.
+_STAND_IN = object()
+
+
+class _StandInError(Exception):
+    """A call reads a value whose type is refused, which has been said already."""
 
 
 def _wrap(value: int, dtype: DType) -> int:

@@ -27,7 +27,7 @@ def node_frames(node: Any, originals: Mapping[str, Any]) -> tuple[Frame, ...]:
     frames = _parse(node.meta.get("stack_trace"))
     if frames:
         return frames
-    for source in _ancestors(node):
+    for source in ancestors(node):
         if source in originals:
             frames = _parse(originals[source].meta.get("stack_trace"))
             if frames:
@@ -58,7 +58,7 @@ def _is_internal(file: str) -> bool:
     return file.startswith((_TORCH, "torch/", "<"))
 
 
-def _ancestors(node: Any) -> list[str]:
+def ancestors(node: Any) -> list[str]:
     """Return names of the nodes that ``node`` was made from, nearest first."""
     names = []
     pending = list(node.meta.get("from_node") or ())

@@ -1,8 +1,8 @@
 """Import a ``torch.export`` program as a module of the graph stage."""
 
 import zipfile
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,24 +10,38 @@ import torch
 
 from stepwell.dialects.context import make_context
 from stepwell.dialects.graph.creation import SizeOp
+from stepwell.dialects.graph.sizes import SYMBOL
 from stepwell.dialects.graph.types import TensorMeta, meta_of, tensor_type
-from stepwell.frontends.torch import converters
-from stepwell.frontends.torch.decompositions import decomposition_table
+from stepwell.frontends.torch import converters, converters_complex
+from stepwell.frontends.torch.complex_values import (
+    ComplexTensor,
+    border_meta,
+    meta_of_value,
+    put_together,
+    taken_apart,
+)
+from stepwell.frontends.torch.decompositions import decompositions_for
 from stepwell.frontends.torch.direct import is_direct
+from stepwell.frontends.torch.converters.shape import permute
 from stepwell.frontends.torch.guards import read_guards
 from stepwell.frontends.torch.importer import Importer
 from stepwell.frontends.torch.interface import Argument, Interface, ProgramResult, read_interface
+from stepwell.frontends.torch.layouts import physical_order
+from stepwell.frontends.torch.registry import Converter, ImportRules
+from stepwell.frontends.torch.reproducers import attach_reproducer
 from stepwell.frontends.torch.sizes import size_table
-from stepwell.frontends.torch.support_report import check_supported
+from stepwell.frontends.torch.support_report import raise_refusals
 from stepwell.support.bindings import func, ir
+from stepwell.support.dtypes import DType
 from stepwell.support.errors import ImportProgramError, InvalidInputFileError
 from stepwell.support.module import Module
-from stepwell.support.signature import ArgumentSpec, ResultSpec, Signature
+from stepwell.support.signature import USER_KINDS, ArgumentSpec, ResultSpec, Signature
 from stepwell.support.stages import STAGE_ATTRIBUTE, Stage
 from stepwell.support.structure import Structure
 from stepwell.support.symbolic import Expr
 
 converters.register()
+converters_complex.register()
 
 
 def from_exported_program(
@@ -35,6 +49,8 @@ def from_exported_program(
     *,
     keep_params_as_input: bool = False,
     unwrap_unit_return_tuple: bool = False,
+    custom_converters: Mapping[Any, Converter] | None = None,
+    decompositions: Mapping[Any, Callable[..., Any]] | None = None,
 ) -> Module:
     """Import an exported program.
 
@@ -43,16 +59,74 @@ def from_exported_program(
         keep_params_as_input: let the caller pass parameters, buffers and constants, as positional arguments after the
             program's own; the module's table still holds the tensors, for ``detach_params``.
         unwrap_unit_return_tuple: return the one value of a program that returns a tuple of one.
+        custom_converters: converters for this import alone, by op ("mylib::op" or an overload); they come before
+            stepwell's own, and their ops stay whole.  ``register_converter`` says what one is.
+        decompositions: how calls are decomposed, functions by overload, instead of ``default_decompositions()``.
 
     Returns:
         A module at stage ``graph``.
 
     Raises:
-        UnsupportedOpError: the program holds ops that have no converter; the message lists all of them.
+        UnsupportedOpError: the program holds calls that cannot be imported; the message lists all of them, and
+            ``reproducer`` is the path of a script that repeats them.
         TypeMismatchError: a result type differs from torch's own metadata.
         ImportProgramError: it needs something else that stepwell does not do.
         InvalidInputFileError: the file cannot be read.
     """
+    opened = open_program(program, ImportRules.of(custom_converters, decompositions))
+    module = import_opened(opened)
+    signature = module.signature
+    assert signature is not None
+    if unwrap_unit_return_tuple and signature.outputs.kind == "tuple" and len(signature.outputs.children) == 1:
+        signature = replace(signature, outputs=signature.outputs.children[0])
+    return replace(module, signature=_with_params_as_input(signature) if keep_params_as_input else signature)
+
+
+def import_opened(opened: "OpenedProgram") -> Module:
+    """Import a program that is open; raises what ``from_exported_program`` raises."""
+    try:
+        operation, signature = build_module(opened.importer, opened.decomposed.graph, opened.interface)
+    except ImportProgramError as error:
+        attach_reproducer(error, opened.importer.refusals)
+        raise
+    # Decomposing drops the guards.
+    signature = replace(signature, guards=read_guards(opened.exported, signature.arguments))
+    return Module(operation, _parameters(opened.decomposed, opened.interface), signature)
+
+
+@dataclass(frozen=True)
+class OpenedProgram:
+    """An exported program that is ready to be imported.
+
+    Attributes:
+        exported: the program as it was given.
+        decomposed: what will be imported; ``exported`` itself where every call can be converted as it is.
+        importer: has the program's sizes, and no values yet.
+        interface: its arguments and results.
+    """
+
+    exported: Any
+    decomposed: Any
+    importer: Importer
+    interface: Interface
+
+    @property
+    def results(self) -> tuple[ProgramResult, ...]:
+        """What the user gets, flat and in order."""
+        return tuple(result for result in self.interface.results if result.kind == "user")
+
+    def with_every_result(self) -> "OpenedProgram":
+        """Return the same program, not imported yet, which returns a tuple of the tensors of all its calls."""
+        nodes = [node for node in self.decomposed.graph.nodes if node.op == "call_function"]
+        users = tuple(ProgramResult(node, "user") for node in nodes if isinstance(node.meta.get("val"), torch.Tensor))
+        written = tuple(result for result in self.interface.results if result.kind != "user")
+        outputs = Structure("tuple", tuple(Structure.leaf(number) for number in range(len(users))))
+        interface = replace(self.interface, results=(*users, *written), outputs=outputs)
+        return replace(self, importer=self.importer.renewed(), interface=interface)
+
+
+def open_program(program: Any, rules: ImportRules) -> OpenedProgram:
+    """Read and decompose a program; raises what ``from_exported_program`` raises, but for calls that are refused."""
     exported = load_exported_program(program) if isinstance(program, str | Path) else program
     if not isinstance(exported, torch.export.ExportedProgram):
         raise ImportProgramError(
@@ -60,23 +134,14 @@ def from_exported_program(
             fix="pass torch.export.export(model, args)",
         )
     originals = _nodes_by_name(exported.graph_module)
-    direct = is_direct(exported)
-    decomposed = exported if direct else exported.run_decompositions(decomposition_table())
+    direct = is_direct(exported, rules)
+    decomposed = exported if direct else exported.run_decompositions(decompositions_for(rules))
     interface = read_interface(decomposed)
     sizes = size_table(
         [(argument.name, argument.node.meta["val"]) for argument in interface.arguments],
         decomposed.range_constraints,
     )
-    importer = Importer(sizes, originals)
-    if not direct:
-        check_supported(decomposed.graph, importer.source)
-    operation, signature = _build(importer, decomposed.graph, interface)
-    # Decomposing drops the guards.
-    signature = replace(signature, guards=read_guards(exported, signature.arguments))
-    if unwrap_unit_return_tuple and signature.outputs.kind == "tuple" and len(signature.outputs.children) == 1:
-        signature = replace(signature, outputs=signature.outputs.children[0])
-    module = Module(operation, _parameters(decomposed, interface), signature)
-    return replace(module, signature=_with_params_as_input(signature)) if keep_params_as_input else module
+    return OpenedProgram(exported, decomposed, Importer(sizes, originals, rules), interface)
 
 
 def detach_params(module: Module) -> tuple[Module, dict[str, Any]]:
@@ -114,50 +179,110 @@ def _nodes_by_name(module: Any) -> dict[str, Any]:
     return {node.name: node for graph in reversed(graphs) for node in graph.nodes if node.stack_trace}
 
 
-def _build(importer: Importer, graph: Any, interface: Interface) -> tuple[Any, Signature]:
-    """Build the module operation and the signature."""
+def build_module(importer: Importer, graph: Any, interface: Interface) -> tuple[Any, Signature]:
+    """Build the operation of a module, and the signature, of a graph of supported calls."""
     metas = [_argument_meta(importer, argument) for argument in interface.arguments]
     with make_context(), ir.Location.unknown():
         module = ir.Module.create()
         module.operation.attributes[STAGE_ATTRIBUTE] = ir.StringAttr.get(Stage.GRAPH.label)
         with ir.InsertionPoint(module.body):
-            function = func.FuncOp("main", ir.FunctionType.get([tensor_type(meta) for meta in metas], []))
-        function.arg_attrs = [_argument_attributes(argument) for argument in interface.arguments]
+            types = [_argument_type(argument, meta) for argument, meta in zip(interface.arguments, metas, strict=True)]
+            function = func.FuncOp("main", ir.FunctionType.get(types, []))
+        function.arg_attrs = [
+            _argument_attributes(argument, meta) for argument, meta in zip(interface.arguments, metas, strict=True)
+        ]
         block = function.add_entry_block([importer.location(argument.node) for argument in interface.arguments])
         for node in graph.nodes:
             if node.op == "placeholder":
-                importer.bind(node, node.meta.get("val"))
-        for argument, value in zip(interface.arguments, block.arguments, strict=True):
-            importer.bind(argument.node, value)
+                importer.bind(node, importer.argument(node.meta.get("val")))
         with ir.InsertionPoint(block):
+            for argument, value, meta in zip(interface.arguments, block.arguments, metas, strict=True):
+                importer.bind(argument.node, _argument_value(importer, argument, value, meta))
             for node in graph.nodes:
                 if node.op == "call_function":
                     importer.import_node(node)
-            results = [_result_value(importer, result) for result in interface.results]
+            raise_refusals(importer.refusals)
+            interface = _with_host_sizes(importer, interface)
+            orders = [_order(importer, result) for result in interface.results]
+            found = [
+                _result_value(importer, result, order) for result, order in zip(interface.results, orders, strict=True)
+            ]
+            results = [put_together(importer, x) if isinstance(x, ComplexTensor) else x for x in found]
             func.ReturnOp(results)
-        kind = ir.FunctionType.get([tensor_type(meta) for meta in metas], [result.type for result in results])
+        kind = ir.FunctionType.get(types, [result.type for result in results])
         function.attributes["function_type"] = ir.TypeAttr.get(kind)
-        signature = _signature(importer, interface, metas, [meta_of(result) for result in results])
+        signature = _signature(importer, interface, metas, list(map(meta_of_value, found)), orders)
     return module.operation, signature
 
 
 def _argument_meta(importer: Importer, argument: Argument) -> TensorMeta:
+    value = argument.node.meta["val"]
     try:
-        return importer.tensor_meta(argument.node.meta["val"])
+        if argument.kind == "size":
+            return TensorMeta((importer.sizes.expr(value),), DType.INT64)
+        return TensorMeta((), DType.FLOAT64) if argument.kind == "scalar" else importer.tensor_meta(value)
     except ImportProgramError as error:
         raise ImportProgramError(f"{argument.kind} '{argument.name}': {error.message}", fix=error.fix) from error
 
 
-def _argument_attributes(argument: Argument) -> Any:
-    return ir.DictAttr.get(
-        {"stepwell.name": ir.StringAttr.get(argument.name), "stepwell.kind": ir.StringAttr.get(argument.kind)}
-    )
+def _argument_type(argument: Argument, meta: TensorMeta) -> Any:
+    return ir.IndexType.get() if argument.kind == "size" else tensor_type(border_meta(meta))
 
 
-def _result_value(importer: Importer, result: ProgramResult) -> Any:
-    value = importer.values[result.value]
-    if isinstance(value, ir.Value):
+def _argument_value(importer: Importer, argument: Argument, value: Any, meta: TensorMeta) -> Any:
+    if argument.kind == "size":
+        return meta.shape[0]
+    if not meta.dtype.is_complex:
         return value
+    with importer.location(argument.node):
+        return taken_apart(importer, value)
+
+
+def _argument_attributes(argument: Argument, meta: TensorMeta) -> Any:
+    texts = {"stepwell.name": argument.name, "stepwell.kind": argument.kind}
+    if argument.kind == "size":
+        texts[SYMBOL] = str(meta.shape[0])
+    return ir.DictAttr.get({key: ir.StringAttr.get(text) for key, text in texts.items()})
+
+
+def _with_host_sizes(importer: Importer, interface: Interface) -> Interface:
+    """Take out the results that are sizes of the arguments: the host computes them."""
+    known = {symbol.name for symbol in importer.sizes.symbols}
+    kept: dict[int, ProgramResult] = {}
+    sizes: dict[int, Structure] = {}
+    for number, result in enumerate(interface.results):
+        value = importer.values[result.value]
+        is_size = isinstance(value, Expr | int) and not isinstance(value, bool)
+        if is_size and Expr.of(value).symbols <= known:
+            sizes[number] = Structure("size", value=Expr.of(value))
+        else:
+            kept[number] = result
+    numbers = {old: new for new, old in enumerate(kept)}
+
+    def renumbered(node: Structure) -> Structure:
+        if node.kind != "leaf":
+            return node
+        return sizes[node.value] if node.value in sizes else Structure.leaf(numbers[node.value])
+
+    return replace(interface, results=tuple(kept.values()), outputs=interface.outputs.map(renumbered))
+
+
+def _order(importer: Importer, result: ProgramResult) -> tuple[int, ...]:
+    """Return in which order the user wants the dimensions of a result to lie; none for what is written back."""
+    value = result.value.meta.get("val")
+    is_plain = result.kind != "user" or not isinstance(value, torch.Tensor)
+    return () if is_plain else physical_order(value, importer.sizes)
+
+
+def _result_value(importer: Importer, result: ProgramResult, order: Sequence[int]) -> Any:
+    value = importer.values[result.value]
+    if isinstance(value, ir.Value | ComplexTensor):
+        with importer.location(result.value):
+            if not order:
+                return value
+            if isinstance(value, ComplexTensor):
+                return ComplexTensor(*(permute(importer, part, order) for part in (value.real, value.imaginary)))
+            return permute(importer, value, order)
     if isinstance(value, Expr | int) and not isinstance(value, bool):
         with importer.location(result.value):
             return importer.emit(SizeOp, value=Expr.of(value))
@@ -167,21 +292,33 @@ def _result_value(importer: Importer, result: ProgramResult) -> Any:
 
 
 def _signature(
-    importer: Importer, interface: Interface, metas: list[TensorMeta], results: list[TensorMeta]
+    importer: Importer,
+    interface: Interface,
+    metas: list[TensorMeta],
+    results: list[TensorMeta],
+    orders: list[tuple[int, ...]],
 ) -> Signature:
     arguments = tuple(
         ArgumentSpec(argument.name, argument.kind, meta.dtype, meta.shape, argument.persistent)
         for argument, meta in zip(interface.arguments, metas, strict=True)
     )
     specs = tuple(
-        ResultSpec(_result_kind(importer, result), result.target, meta.dtype, meta.shape)
-        for result, meta in zip(interface.results, results, strict=True)
+        ResultSpec(_result_kind(importer, result), result.target, meta.dtype, _logical(meta.shape, order), order)
+        for result, meta, order in zip(interface.results, results, orders, strict=True)
     )
     return Signature(arguments, specs, interface.inputs, interface.outputs, importer.sizes.symbols)
 
 
+def _logical(physical: Sequence[Expr], order: Sequence[int]) -> tuple[Expr, ...]:
+    """Return the shape of a tensor whose dimensions lie in an order."""
+    sizes = dict(zip(order, physical, strict=True)) if order else dict(enumerate(physical))
+    return tuple(sizes[dim] for dim in range(len(physical)))
+
+
 def _result_kind(importer: Importer, result: ProgramResult) -> str:
-    return result.kind if isinstance(importer.values[result.value], ir.Value) else "size"
+    if not isinstance(importer.values[result.value], ir.Value | ComplexTensor):
+        return "size"
+    return "scalar" if isinstance(result.value.meta.get("val"), torch.SymFloat) else result.kind
 
 
 def _parameters(program: Any, interface: Interface) -> dict[str, Any]:
@@ -189,9 +326,9 @@ def _parameters(program: Any, interface: Interface) -> dict[str, Any]:
     tables: list[Mapping[str, Any]] = [program.state_dict, program.constants]
     found: dict[str, Any] = {}
     for argument in interface.arguments:
-        if argument.kind != "user":
+        if argument.kind not in USER_KINDS:
             value = next(table[argument.name] for table in tables if argument.name in table)
-            found[argument.name] = value.detach().contiguous()
+            found[argument.name] = value.detach().resolve_conj().resolve_neg().contiguous()
     return found
 
 

@@ -1,13 +1,14 @@
 """What of a program cannot be imported, all of it at once."""
 
 import operator
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 
-from stepwell.frontends.torch.registry import CONVERTERS
-from stepwell.support.errors import SourceLocation, UnsupportedOpError
+from stepwell.frontends.torch.registry import DEFAULT_RULES, ImportRules
+from stepwell.support.errors import ImportProgramError, UnsupportedOpError
 
 # Calls that compute sizes or check them: torch has done both, and left the result in the node's metadata.
 _BOOKKEEPING = {
@@ -52,34 +53,63 @@ def is_bookkeeping(node: Any) -> bool:
     return False
 
 
-def check_supported(graph: Any, source: Callable[[Any], SourceLocation | None]) -> None:
-    """Raise UnsupportedOpError, naming every op that has no converter, with counts and the user's lines."""
-    missing: dict[str, list[Any]] = {}
-    for node in graph.nodes:
-        if node.op == "call_function" and not is_known(node):
-            missing.setdefault(str(node.target), []).append(node)
-    if not missing:
-        return
-    total = sum(map(len, missing.values()))
-    lines = [_describe(target, nodes, source) for target, nodes in sorted(missing.items())]
-    first = next(iter(missing.values()))[0]
-    raise UnsupportedOpError(
-        f"the program holds {_count(len(missing), 'unsupported op')} in {_count(total, 'place')}:\n" + "\n".join(lines),
+@dataclass(frozen=True)
+class Refusal:
+    """A call that cannot be imported, and the error that says why."""
+
+    node: Any
+    error: ImportProgramError
+
+
+def refuse_unknown(node: Any) -> ImportProgramError:
+    """Return the error of a call that has no converter; its message is the reason, where there is more to say."""
+    return UnsupportedOpError(
+        _reason(str(node.target), node),
         fix="rewrite these lines with supported ops, or register a converter for them",
-        location=source(first),
     )
 
 
-def is_known(node: Any) -> bool:
+def raise_refusals(refusals: Sequence[Refusal]) -> None:
+    """Raise one error that names all of a program's refused calls, with counts, the user's lines and reasons."""
+    if not refusals:
+        return
+    first = refusals[0].error
+    if len(refusals) == 1 and not isinstance(first, UnsupportedOpError):
+        raise first
+    missing = len({str(refusal.node.target) for refusal in refusals})
+    error = UnsupportedOpError(
+        f"the program holds {_count(missing, 'unsupported op')} in {_count(len(refusals), 'place')}:\n"
+        + describe_refusals(refusals),
+        fix=first.fix,
+        location=first.location,
+    )
+    error.node = refusals[0].node.name
+    error.refusals = tuple(refusals)
+    raise error from first.__cause__
+
+
+def describe_refusals(refusals: Sequence[Refusal]) -> str:
+    """Return a line for each op and reason: how many calls there are, and where in the user's program."""
+    groups: dict[tuple[str, str], list[Refusal]] = {}
+    for refusal in refusals:
+        groups.setdefault((str(refusal.node.target), refusal.error.message), []).append(refusal)
+    return "\n".join(_describe(*key, members) for key, members in sorted(groups.items()))
+
+
+def is_known(node: Any, rules: ImportRules = DEFAULT_RULES) -> bool:
     """Return whether a call needs no converter, or has one."""
-    return node.target is operator.getitem or is_bookkeeping(node) or str(node.target) in CONVERTERS
+    return (
+        node.target is operator.getitem or is_bookkeeping(node) or rules.converter(str(node.target)) is not None
+    )
 
 
-def _describe(target: str, nodes: Sequence[Any], source: Callable[[Any], SourceLocation | None]) -> str:
-    shown = [f"'{node.name}'" + (f" at {place}" if (place := source(node)) is not None else "") for node in nodes[:5]]
-    more = f" and {len(nodes) - 5} more" if len(nodes) > 5 else ""
-    reason = _reason(target, nodes[0])
-    return f"  {target} x{len(nodes)}: {', '.join(shown)}{more}" + (f" ({reason})" if reason else "")
+def _describe(target: str, reason: str, members: Sequence[Refusal]) -> str:
+    shown = [
+        f"'{member.node.name}'" + (f" at {member.error.location}" if member.error.location is not None else "")
+        for member in members[:5]
+    ]
+    more = f" and {len(members) - 5} more" if len(members) > 5 else ""
+    return f"  {target} x{len(members)}: {', '.join(shown)}{more}" + (f" ({reason})" if reason else "")
 
 
 def _count(number: int, noun: str) -> str:

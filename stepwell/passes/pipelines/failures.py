@@ -4,12 +4,9 @@ A segment of native passes fails as a whole, and its module is then anything.  T
 by pass, until the one that fails, so that the report names it and holds the IR before it.
 """
 
-import os
 import shlex
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from stepwell.passes.pipelines.pipeline import Pipeline
@@ -17,11 +14,9 @@ from stepwell.passes.pipelines.reproducer import Reproducer
 from stepwell.passes.pipelines.steps import Nested, Step, leaves
 from stepwell.support.diagnostics import Diagnostic, collect_diagnostics
 from stepwell.support.errors import PassFailure, StepwellError
+from stepwell.support.reproducer_files import write_reproducer
 
-__all__ = ["DIRECTORY_VARIABLE", "FailedRun", "explain_failure"]
-
-# Where reproducers go; empty means nowhere.  The default is the system's folder for temporary files.
-DIRECTORY_VARIABLE = "STEPWELL_REPRODUCERS"
+__all__ = ["FailedRun", "explain_failure"]
 
 
 @dataclass(frozen=True)
@@ -56,9 +51,8 @@ def explain_failure(failure: PassFailure, diagnostics: Sequence[Diagnostic], run
         failure.args = (failure.message,)
     if failure.location is None and first is not None:
         failure.location = first.location
-    if write and (directory := os.environ.get(DIRECTORY_VARIABLE, tempfile.gettempdir())):
-        text = before.get_asm(enable_debug_info=True)
-        _write(failure, Reproducer(failure.pipeline, run.verify_each), text, Path(directory))
+    if write:
+        _write(failure, Reproducer(failure.pipeline, run.verify_each), before.get_asm(enable_debug_info=True))
 
 
 def _replay(run: FailedRun) -> tuple[tuple[Step, ...], Any] | None:
@@ -81,15 +75,13 @@ def _replay(run: FailedRun) -> tuple[tuple[Step, ...], Any] | None:
     return None
 
 
-def _write(failure: PassFailure, reproducer: Reproducer, ir_text: str, directory: Path) -> None:
+def _write(failure: PassFailure, reproducer: Reproducer, ir_text: str) -> None:
     try:
-        directory.mkdir(parents=True, exist_ok=True)
-        handle, path = tempfile.mkstemp(prefix=f"stepwell-{failure.pass_name}-", suffix=".mlir", dir=directory)
-        with os.fdopen(handle, "w") as file:
-            file.write(reproducer.attach(ir_text))
+        path = write_reproducer(failure.pass_name, ".mlir", reproducer.attach(ir_text))
     except OSError as error:
         # The failure itself matters more than the file about it.
         failure.fix = failure.fix or f"no reproducer was written: {error}"
         return
-    failure.reproducer = path
-    failure.command = f"stepwell-opt --run-reproducer {shlex.quote(path)}"
+    if path is not None:
+        failure.reproducer = str(path)
+        failure.command = f"stepwell-opt --run-reproducer {shlex.quote(failure.reproducer)}"
