@@ -24,6 +24,7 @@ The installed bindings (22.1) lack upstream's own module, and these properties o
 import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from io import BytesIO
 from types import UnionType
 from typing import Any, ClassVar, Optional, Union, get_args, get_origin
 
@@ -312,11 +313,13 @@ class Dialect(ir.Dialect):
     operations: ClassVar[list[type[OperationBase]]]
     Operation: ClassVar[type[OperationBase]]
     _registered: ClassVar[bool] = False
+    _definition: ClassVar[bytes]
 
     def __init_subclass__(cls, name: str, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         cls.DIALECT_NAMESPACE = name
         cls.operations = []
+        cls._definition = b""
         cls.Operation = type("Operation", (OperationBase,), {}, dialect=cls)
 
     @classmethod
@@ -334,7 +337,12 @@ class Dialect(ir.Dialect):
     @classmethod
     def load(cls) -> None:
         """Load the dialect into the current context; exactly once per context."""
-        irdl.load_dialects(cls.irdl_module())
+        if not cls._definition:
+            # Building it takes some ten times as long as reading it, which every further context does.
+            stream = BytesIO()
+            cls.irdl_module().operation.write_bytecode(stream)
+            cls._definition = stream.getvalue()
+        irdl.load_dialects(ir.Module.parse(cls._definition))
         if not cls._registered:
             # Without a search prefix the bindings do not find our classes and silently give plain OpViews.
             native.globals.append_dialect_search_prefix(cls.__module__.partition(f".{cls.DIALECT_NAMESPACE}")[0])

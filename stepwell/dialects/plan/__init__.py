@@ -1,6 +1,17 @@
-"""The host's program: symbols, prepared tensors, views, launches."""
+"""The host's program: symbols, prepared tensors, views, launches, steps of the host."""
 
+from stepwell.dialects.plan.control import BranchOp, ControlOperation, LoopOp
 from stepwell.dialects.plan.dialect import Plan
-from stepwell.dialects.plan.ops import LaunchOp, PreparedOp, SymbolOp, ViewOp
+from stepwell.dialects.plan.ops import LaunchOp, PreparedOp, ReadSizeOp, SymbolOp, ViewOp
 
-__all__ = ["LaunchOp", "Plan", "PreparedOp", "SymbolOp", "ViewOp"]
+__all__ = [
+    "BranchOp",
+    "ControlOperation",
+    "LaunchOp",
+    "LoopOp",
+    "Plan",
+    "PreparedOp",
+    "ReadSizeOp",
+    "SymbolOp",
+    "ViewOp",
+]

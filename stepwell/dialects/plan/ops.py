@@ -34,22 +34,56 @@ class PlanOperation(OperationBase, dialect=Plan):
 
 
 class SymbolOp(PlanOperation, name="symbol"):
-    """Bind symbol ``label`` to dimension ``dim`` of an argument.
+    """Bind symbol ``label`` to dimension ``dim`` of an argument, or to an index argument itself (dim 0).
 
     ``"plan.symbol"(%x) {label = "s0", dim = 0 : i64} : (tensor<?x8xf32, ["s0"]>) -> ()``
     """
 
-    argument: Operand[ir.RankedTensorType]
+    argument: Operand[ir.RankedTensorType | ir.IndexType]
     label: ir.StringAttr
     dim: ir.IntegerAttr
 
     def verify_invariants(self) -> None:
         """The dimension exists and its size is the symbol."""
+        if isinstance(self.argument.type, ir.IndexType):
+            return
         meta = meta_of(self.argument)
         if not 0 <= self.dim.value < meta.rank:
             raise VerificationError(f"dimension {self.dim.value} does not exist in {self.argument.type}")
         if meta.shape[self.dim.value] != Expr.parse(self.label.value):
             raise VerificationError(f"dimension {self.dim.value} of {self.argument.type} is not '{self.label.value}'")
+
+
+class ReadSizeOp(PlanOperation, name="read_size"):
+    """Read the number in a 0-d int64 tensor, and let symbol ``label`` be it for all ops that follow.
+
+    ``minimum`` and ``maximum`` are bounds over symbols known before.  At stage ``linalg``, where sizes are SSA values,
+    the result is the size.
+
+    ``%0 = "plan.read_size"(%1) {label = "u0", minimum = "0", maximum = "s0"} : (tensor<i64>) -> index``
+    """
+
+    count: Operand[ir.RankedTensorType]
+    label: ir.StringAttr
+    minimum: ir.StringAttr | None
+    maximum: ir.StringAttr | None
+    size: Result[ir.IndexType]
+
+    def verify_invariants(self) -> None:
+        """The count is a 0-d int64, the label a name, and the bounds are expressions without it."""
+        if str(self.count.type) != "tensor<i64>":
+            raise VerificationError(f"a size is read from a tensor<i64>, got {self.count.type}")
+        if not self.label.value.isidentifier():
+            raise VerificationError(f"'{self.label.value}' is no name of a size")
+        for bound in (self.minimum, self.maximum):
+            if bound is None:
+                continue
+            try:
+                symbols = Expr.parse(bound.value).symbols
+            except ValueError as error:
+                raise VerificationError(str(error)) from None
+            if self.label.value in symbols:
+                raise VerificationError(f"size '{self.label.value}' has itself as a bound")
 
 
 class PreparedOp(PlanOperation, name="prepared", traits=[Pure]):

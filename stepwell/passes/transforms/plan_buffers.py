@@ -86,7 +86,8 @@ def plan_function(function: Any, alignment: int, arenas_of: Mapping[str, Expr]) 
     for arena in range(len(found.reads) + 1):
         packed = [b for b in found.buffers.values() if b.result is None and b.arena == arena]
         spare = {key: one for key, one in scratch.items() if one.arena == arena}
-        offsets, total = pack([one.tenant for one in (*packed, *spare.values())], alignment)
+        tenants = [*(buffer.tenant for buffer in packed), *(one.tenant for one in spare.values())]
+        offsets, total = pack(tenants, alignment)
         places.update(zip((buffer.value for buffer in packed), offsets, strict=False))
         scratch_places.update(zip(spare, offsets[len(packed) :], strict=True))
         totals.append(total)
@@ -97,7 +98,10 @@ def plan_function(function: Any, alignment: int, arenas_of: Mapping[str, Expr]) 
             )
             if number in found.scratch:
                 launch.operation.attributes[SCRATCH] = ir.ArrayAttr.get(
-                    [_arena_place(scratch_places[number, at], one.arena) for at, one in enumerate(found.scratch[number])]
+                    [
+                        _arena_place(scratch_places[number, at], one.arena)
+                        for at, one in enumerate(found.scratch[number])
+                    ]
                 )
         function.attributes[ARENA] = ir.StringAttr.get(str(totals[0]))
         for read, total in zip(found.reads, totals[1:], strict=True):

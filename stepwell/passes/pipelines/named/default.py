@@ -39,6 +39,8 @@ class DefaultPipeline(NamedPipeline):
             "verify-linalg",
             # A reshape ends a kernel, so what can be computed before it is.
             "linalg-sink-reshapes",
+            # Constants that branches and loops use come to them as arguments.
+            "mark-constant-arguments",
             # Before fusion, which keeps what depends on constants alone apart, and so sends it to prepare.  A GPU's
             # kernels lay out what they read in shared memory, and want lines that start at multiples of 16 bytes.
             f"func.func(pack-constants{{target={self.target}}})" if is_cpu else "func.func(pad-constants)",

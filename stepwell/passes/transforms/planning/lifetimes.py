@@ -116,8 +116,8 @@ def lifetimes_of(function: Any, arenas_of: Mapping[str, Expr]) -> Lifetimes:
             if root in found.buffers:
                 found.buffers[root].end = number
         for value in op.outputs:
-            buffer = found.buffers[value] = Buffer(value, number, number)
-            buffer.arena = _arena(buffer.size, arenas)
+            made = found.buffers[value] = Buffer(value, number, number)
+            made.arena = _arena(made.size, arenas)
         if isinstance(op, ControlOperation):
             sizes = scratch_sizes(op, arenas_of)
             found.scratch[number] = [Scratch(size, number, _arena(size, arenas)) for size in sizes]
