@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 WORKERS ?= 2
 
-.PHONY: demo test lint lit unit models models-gpu gpu-programs test-gpu ops-gpu wheel mutation bench bench-gpu clean
+.PHONY: demo test lint lit unit conformance-slice conformance conformance-gpu models models-gpu gpu-programs test-gpu ops-gpu wheel mutation bench bench-gpu clean
 
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -19,7 +19,7 @@ $(STAMP): pyproject.toml constraints.txt
 demo: $(STAMP)  ## export a ResNet-18, compile it, run it, compare it with eager, print stages and times
 	$(BIN)/python examples/resnet18.py
 
-test: lint lit unit models gpu-programs wheel  ## every test of the project
+test: lint lit unit conformance-slice models gpu-programs wheel  ## every test of the project
 
 lint: $(STAMP)
 	$(BIN)/ruff check .
@@ -31,6 +31,17 @@ lit: $(STAMP)  ## every lit test, against the installed package
 
 unit: $(STAMP)
 	$(BIN)/pytest -n $(WORKERS) --dist loadfile -q tests/unit
+
+conformance-slice: $(STAMP)  ## a part of the conformance run, another one with each commit
+	$(BIN)/pytest -q tests/conformance
+
+# DTYPES, OPS, SAMPLES, SEED choose; ARGS=--record puts what is refused into the list.
+conformance: $(STAMP)  ## torch's OpInfo database, every op and dtype, and docs/conformance.md (under 40 minutes)
+	PYTHONPATH=tests/conformance $(BIN)/python -m conformance --write $(ARGS)
+
+conformance-gpu: $(STAMP)  ## the same on the simulated GPU, one sample of each op
+	PYTHONPATH=tests/conformance TARGET=cuda:sm_90a DEVICE=sim SAMPLES=$(or $(SAMPLES),1) \
+	  $(BIN)/python -m conformance --write $(ARGS)
 
 models: $(STAMP)  ## whole models against eager
 	$(BIN)/pytest -n $(WORKERS) --dist worksteal -q tests/models -m "not long"

@@ -1,0 +1,111 @@
+"""Run torch's OpInfo database through the compiler, and write results, table and list: see ``--help``."""
+
+import argparse
+import os
+import resource
+import sys
+import time
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+
+from conformance.database import DEFAULT_SEED, DTYPES, names
+from conformance.records import complaints, read_refusals, read_results, road_name, write_refusals, write_results
+from conformance.supervisor import Supervisor, Task
+from conformance.table import write_page
+from conformance.verdicts import CRASHED, VERDICTS, WRONG, Tally
+
+
+def main() -> int:
+    """Run what the options say; return the exit status: 1 where something is wrong, broken or newly refused."""
+    options = _options()
+    tasks = _tasks(options)
+    print(f"seed {options.seed}, {len(tasks)} ops and dtypes, {options.samples or 'all'} samples of each", flush=True)
+    progress = _Progress(len(tasks))
+    supervisor = Supervisor(options.workers, options.seconds, progress.report)
+    tallies = supervisor.run(tasks)
+    elapsed = round(time.monotonic() - progress.start)
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    print(f"{elapsed} s, {round(used.ru_utime + used.ru_stime)} core seconds")
+    for dtype, phases in progress.phases.items():
+        print(f"{dtype}: seconds by phase: {_rounded(phases)}")
+    for (op, dtype), note in supervisor.notes.items():
+        print(f"{op} {dtype}: torch has no samples: {note}")
+    road = road_name(options.target, options.device)
+    if options.write:
+        facts = {"seed": options.seed, "bound": options.samples}
+        write_results(
+            road, tallies, {dtype: {**facts, "seconds": _rounded(progress.phases[dtype])} for dtype in options.dtypes}
+        )
+        write_page(read_results())
+    if options.record:
+        write_refusals(tallies)
+    found = complaints(tallies, read_refusals())
+    print("\n".join(found))
+    counts = sum((tally.counts for tally in tallies.values()), Counter[str]())
+    print(", ".join(f"{counts[kind]} {kind}" for kind in VERDICTS))
+    return 1 if found else 0
+
+
+def _rounded(phases: Counter[str]) -> dict[str, int]:
+    return {phase: round(spent) for phase, spent in phases.items()}
+
+
+class _Progress:
+    """Prints a line per task, with what is wrong in it."""
+
+    def __init__(self, total: int) -> None:
+        self.start = time.monotonic()
+        self.phases: dict[str, Counter[str]] = defaultdict(Counter)
+        self._total = total
+        self._done = 0
+
+    def report(self, task: Task, tally: Tally, seconds: dict[str, float]) -> None:
+        """Count a task and print it."""
+        self._done += 1
+        self.phases[task.dtype].update(seconds)
+        counts = ", ".join(f"{tally.counts[kind]} {kind}" for kind in VERDICTS if tally.counts[kind])
+        where = f"[{self._done}/{self._total} {time.monotonic() - self.start:.0f} s]"
+        print(f"{where} {task.dtype} {task.op}: {counts} ({sum(seconds.values()):.1f} s)")
+        for kind in (WRONG, CRASHED):
+            for reason in tally.reasons.get(kind, ()):
+                print(f"    {kind}: {reason} (sample {tally.first[kind]})")
+        sys.stdout.flush()
+
+
+def _tasks(options: argparse.Namespace) -> list[Task]:
+    unknown = [dtype for dtype in options.dtypes if dtype not in DTYPES]
+    if unknown:
+        sys.exit(f"unknown dtypes {unknown}; known are {', '.join(DTYPES)}")
+    return [
+        Task(name, dtype, options.seed, options.target, options.device, options.samples or None)
+        for dtype in options.dtypes
+        for name in names(dtype)
+        if not options.ops or name in options.ops
+    ]
+
+
+def _options(arguments: Sequence[str] | None = None) -> argparse.Namespace:
+    """Parse the command line; what is left out is read from the environment, as `make` passes it."""
+
+    def setting(name: str, default: str) -> str:
+        return os.environ.get(name) or default
+
+    def words(text: str) -> list[str]:
+        return text.replace(",", " ").split()
+
+    parser = argparse.ArgumentParser(prog="conformance", description=__doc__)
+    parser.add_argument("--dtypes", type=words, default=words(setting("DTYPES", " ".join(DTYPES))))
+    parser.add_argument("--ops", type=words, default=words(setting("OPS", "")), help="all where left out")
+    parser.add_argument("--samples", type=int, default=int(setting("SAMPLES", "8")), help="per op and dtype; 0 for all")
+    parser.add_argument("--target", default=setting("TARGET", "cpu"))
+    parser.add_argument("--device", default=setting("DEVICE", "cpu"))
+    parser.add_argument("--seed", type=int, default=int(setting("SEED", str(DEFAULT_SEED))))
+    parser.add_argument("--workers", type=int, default=int(setting("WORKERS", "2")), help="processes side by side")
+    parser.add_argument("--seconds", type=float, default=120.0, help="time limit of one sample")
+    parser.add_argument("--write", action="store_true", help="write the results and docs/conformance.md")
+    parser.add_argument("--record", action="store_true", help="put what is refused into the list")
+    return parser.parse_args(arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

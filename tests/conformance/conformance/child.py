@@ -1,0 +1,58 @@
+"""A process that examines what it is told: ``python -m conformance.child``, started by ``supervisor``.
+
+It reads a task a line from standard input, as JSON, and answers each with a line.  Whatever else writes to standard
+output goes to standard error.
+"""
+
+import json
+import os
+import sys
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+
+from conformance.database import Sample, chosen, samples
+from conformance.examination import Examination
+
+# Samples of one program: more would share more, and lose more where one of them fails.
+BATCH = 16
+
+
+def main() -> None:
+    """Serve until the other side goes."""
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)
+    warnings.filterwarnings("ignore")
+    torch.set_num_threads(1)
+    for line in sys.stdin:
+        task = json.loads(line)
+        answers.write(json.dumps(answer(task)) + "\n")
+        answers.flush()
+
+
+def answer(task: dict[str, Any]) -> dict[str, Any]:
+    """Examine samples of an op; ``task`` holds the fields of a ``supervisor.Task``."""
+    try:
+        found = samples(task["op"], task["dtype"], task["seed"])
+    except Exception as error:  # torch has no samples for this op on this machine
+        return {"total": 0, "verdicts": [], "seconds": {}, "note": f"{type(error).__name__}: {error}"}
+    indices = task["indices"] or chosen(len(found), task["bound"], task["also"])
+    examination = Examination(task["op"], task["target"], task["device"])
+    verdicts = {}
+    for batch in _batches([found[index] for index in indices]):
+        verdicts |= examination.verdicts(batch)
+    return {
+        "total": len(found),
+        "verdicts": [(index, verdict.kind, verdict.reason) for index, verdict in sorted(verdicts.items())],
+        "seconds": examination.seconds,
+    }
+
+
+def _batches(found: Sequence[Sample]) -> list[Sequence[Sample]]:
+    return [found[start : start + BATCH] for start in range(0, len(found), BATCH)]
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,102 @@
+"""Torch's OpInfo database: its ops, and their sample inputs, the same in every process for one seed."""
+
+import copy
+import hashlib
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import numpy as np
+import torch
+from torch.testing._internal.common_methods_invocations import op_db
+from torch.utils import _pytree as pytree
+
+DTYPES = ("float32", "float16", "bfloat16", "float64", "int64", "bool", "complex64")
+DEFAULT_SEED = 2026
+
+# Their results are memory that nothing has written.
+UNINITIALISED = {
+    "empty",
+    "empty_like",
+    "empty_permuted",
+    "empty_strided",
+    "new_empty",
+    "new_empty_strided",
+    "resize_",
+    "resize_as_",
+}
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One call of an op.
+
+    Attributes:
+        index: its place among the op's samples.
+        function: what is called.
+        leaves: the flat arguments: tensors, numbers and whatever else the op takes.
+        spec: how they are nested: ``(args, kwargs)``.
+    """
+
+    index: int
+    function: Callable[..., Any]
+    leaves: tuple[Any, ...]
+    spec: Any
+
+    @property
+    def tensors(self) -> list[torch.Tensor]:
+        """The arguments that are tensors."""
+        return [leaf for leaf in self.leaves if isinstance(leaf, torch.Tensor)]
+
+    def call(self, tensors: Sequence[torch.Tensor]) -> Any:
+        """Call the op with these tensors for its own."""
+        given = iter(tensors)
+        # Sizes and the like may be containers that the op keeps or changes.
+        leaves = [next(given) if isinstance(leaf, torch.Tensor) else leaf for leaf in self.leaves]
+        args, kwargs = pytree.tree_unflatten(leaves, self.spec)
+        return self.function(*args, **kwargs)
+
+
+@cache
+def entries() -> dict[str, Any]:
+    """Return torch's OpInfo by name; variants have theirs after a dot."""
+    return {f"{op.name}.{op.variant_test_name}" if op.variant_test_name else op.name: op for op in op_db}
+
+
+def names(dtype: str) -> list[str]:
+    """Return the ops that take a dtype on the CPU."""
+    return [name for name, op in entries().items() if op.supports_dtype(getattr(torch, dtype), "cpu")]
+
+
+def samples(name: str, dtype: str, seed: int) -> list[Sample]:
+    """Return all samples of an op; raises what torch's generator of samples raises."""
+    op = entries()[name]
+    start = int.from_bytes(hashlib.sha256(f"{seed} {name} {dtype}".encode()).digest()[:4])
+    torch.manual_seed(start)
+    np.random.seed(start)
+    random.seed(start)
+    found = []
+    for index, sample in enumerate(op.sample_inputs("cpu", getattr(torch, dtype))):
+        leaves, spec = pytree.tree_flatten(((sample.input, *sample.args), sample.kwargs))
+        plain = tuple(leaf.detach() if isinstance(leaf, torch.Tensor) else copy.copy(leaf) for leaf in leaves)
+        found.append(Sample(index, op.op, plain, spec))
+    return found
+
+
+def chosen(total: int, bound: int | None, also: Sequence[int] = ()) -> list[int]:
+    """Return which of an op's samples are run: all, or ``bound`` at even distances, both ends too, and ``also``."""
+    if bound is None or total <= bound:
+        return list(range(total))
+    distance = (total - 1) / max(1, bound - 1)
+    return sorted({round(number * distance) for number in range(bound)} | {index for index in also if index < total})
+
+
+def copy_tensor(tensor: torch.Tensor) -> torch.Tensor:
+    """Return a copy with the same strides, gaps and overlaps included."""
+    if tensor.layout is not torch.strided or tensor.is_conj() or tensor.is_neg():
+        return tensor.clone()
+    storage = tensor.untyped_storage().clone()
+    made = torch.empty(0, dtype=tensor.dtype)
+    return made.set_(storage, tensor.storage_offset(), tensor.shape, tensor.stride())

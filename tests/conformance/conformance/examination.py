@@ -1,0 +1,204 @@
+"""From samples of an op to verdicts: many samples are one program, which is taken apart where it fails."""
+
+import time
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch.utils import _pytree as pytree
+
+import stepwell as sw
+from conformance.database import UNINITIALISED, Sample, copy_tensor
+from conformance.judgement import difference, implausible, same
+from conformance.verdicts import CRASHED, NOT_EXPORTED, REFUSED, RIGHT, WRONG, Verdict
+from stepwell.frontends.torch import from_exported_program
+from stepwell.support.errors import CompileError, PassFailure, StepwellError, TypeMismatchError
+
+_DRAWS = 24
+_UNUSED = torch.zeros(1)
+
+
+class _Program(torch.nn.Module):
+    """Calls every sample in turn, and returns the list of results.
+
+    The first argument is not used: results are torch's tensors where an argument is one, and some ops take none.
+    """
+
+    def __init__(self, samples: Sequence[Sample]) -> None:
+        super().__init__()
+        self.samples = samples
+
+    def forward(self, _: torch.Tensor, *tensors: torch.Tensor) -> list[Any]:
+        results, start = [], 0
+        for sample in self.samples:
+            end = start + len(sample.tensors)
+            results.append(sample.call(tensors[start:end]))
+            start = end
+        return results
+
+
+@dataclass
+class _Imported:
+    samples: list[Sample]
+    module: Any
+
+
+@dataclass
+class Examination:
+    """Examines samples of one op on one road.
+
+    Attributes:
+        name: the op.
+        target: what to compile for.
+        device: what runs it.
+        seconds: time spent, by phase.
+    """
+
+    name: str
+    target: str = "cpu"
+    device: str = "cpu"
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    def verdicts(self, samples: Sequence[Sample]) -> dict[int, Verdict]:
+        """Return a verdict for the index of each sample."""
+        found: dict[int, Verdict] = {}
+        for imported in self._import(list(samples), found):
+            self._compile(imported, found)
+        return found
+
+    def _import(self, samples: list[Sample], found: dict[int, Verdict]) -> Iterator[_Imported]:
+        """Yield one program of all samples, or of those that can be imported alone."""
+        whole = self._import_one(samples)
+        if isinstance(whole, _Imported):
+            yield whole
+            return
+        if len(samples) == 1:
+            found[samples[0].index] = whole
+            return
+        good = []
+        for sample in samples:
+            alone = self._import_one([sample])
+            if isinstance(alone, _Imported):
+                good.append(sample)
+            else:
+                found[sample.index] = alone
+        if good:
+            together = self._import_one(good) if len(good) < len(samples) else whole
+            if isinstance(together, _Imported):
+                yield together
+            else:
+                # Each can be imported, all of them cannot.
+                yield from (one for sample in good if isinstance(one := self._import_one([sample]), _Imported))
+
+    def _import_one(self, samples: list[Sample]) -> "_Imported | Verdict":
+        tensors = (_UNUSED, *(tensor for sample in samples for tensor in sample.tensors))
+        with self._phase("export"):
+            try:
+                program = torch.export.export(_Program(samples), tensors)
+            except Exception as error:  # whatever torch raises
+                return Verdict(NOT_EXPORTED, _first_line(f"{type(error).__name__}: {error}"))
+        with self._phase("import"):
+            try:
+                return _Imported(samples, from_exported_program(program))
+            except Exception as error:
+                return _failure(error)
+
+    def _compile(self, imported: _Imported, found: dict[int, Verdict]) -> None:
+        samples = imported.samples
+        try:
+            with self._phase("compile"):
+                run = sw.compile(imported.module, target=self.target, device=self.device, progress=False)
+            with self._phase("run"):
+                copies = [[copy_tensor(tensor) for tensor in sample.tensors] for sample in samples]
+                results = run(_UNUSED, *(tensor for chunk in copies for tensor in chunk))
+        except Exception as error:
+            if len(samples) == 1:
+                found[samples[0].index] = _failure(error)
+                return
+            for half in (samples[: len(samples) // 2], samples[len(samples) // 2 :]):
+                for part in self._import(half, found):
+                    self._compile(part, found)
+            return
+        with self._phase("judge"):
+            for sample, result, after in zip(samples, results, copies, strict=True):
+                found[sample.index] = self._judge(sample, result, after)
+
+    def _judge(self, sample: Sample, result: Any, after: list[torch.Tensor]) -> Verdict:
+        try:
+            fault = _fault(sample, (result, after), self.name in UNINITIALISED)
+        except Exception as error:
+            return Verdict(NOT_EXPORTED, _first_line(f"eager: {type(error).__name__}: {error}"))
+        return Verdict(WRONG, fault) if fault else Verdict(RIGHT)
+
+    @contextmanager
+    def _phase(self, name: str) -> Iterator[None]:
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - start
+
+
+def _fault(sample: Sample, got: Any, uninitialised: bool) -> str:
+    """Return what is wrong with (result, arguments after the call), or ""."""
+    eager = _call(sample, 1)
+    if uninitialised:
+        return difference(got, eager, eager, values=False)
+    if not same(eager, _call(sample, 2)):
+        random = difference(got, eager, eager, values=False)
+        return random or implausible(got, [_call(sample, seed) for seed in range(_DRAWS)])
+    return difference(got, eager, _exact(sample, eager))
+
+
+def _call(sample: Sample, seed: int, change: Callable[[torch.Tensor], torch.Tensor] = copy_tensor) -> Any:
+    """Return (result, arguments after the call) of eager torch."""
+    torch.manual_seed(seed)
+    tensors = [change(tensor) for tensor in sample.tensors]
+    return sample.call(tensors), tensors
+
+
+def _exact(sample: Sample, eager: Any) -> Any:
+    """Return what the sample gives in float64, or eager's where torch cannot."""
+    try:
+        exact = _call(sample, 1, _widened)
+    except Exception:  # whatever torch raises for a mixture of dtypes
+        return eager
+    pairs = zip(pytree.tree_leaves(exact), pytree.tree_leaves(eager), strict=False)
+    fits = all(
+        not isinstance(b, torch.Tensor) or (isinstance(a, torch.Tensor) and a.shape == b.shape) for a, b in pairs
+    )
+    return exact if fits else eager
+
+
+def _widened(tensor: torch.Tensor) -> torch.Tensor:
+    if tensor.dtype.is_complex:
+        return tensor.to(torch.complex128, copy=True)
+    return tensor.to(torch.float64, copy=True) if tensor.dtype.is_floating_point else copy_tensor(tensor)
+
+
+def _failure(error: Exception) -> Verdict:
+    """Return what an error at import, compile or run means."""
+    broken = isinstance(error, TypeMismatchError) or (
+        isinstance(error, CompileError) and not isinstance(error, PassFailure)
+    )
+    if not isinstance(error, StepwellError):
+        place = traceback.extract_tb(error.__traceback__)[-1]
+        return Verdict(CRASHED, _first_line(f"{type(error).__name__} at {place.name}: {error}"))
+    return Verdict(CRASHED if broken else REFUSED, reason_of(error))
+
+
+def reason_of(error: StepwellError) -> str:
+    """Return an error in one line, without the names of nodes and files."""
+    lines = error.message.strip().splitlines()
+    if len(lines) > 1 and "unsupported op" in lines[0]:
+        ops = [line.split(":")[0].split(" x")[0].strip() for line in lines[1:]]
+        whys = [line[line.rindex("(") :] if line.endswith(")") else "" for line in lines[1:]]
+        return "; ".join(f"{op} {why}".strip() for op, why in zip(ops, whys, strict=True))
+    return _first_line(f"{type(error).__name__}: {lines[0] if lines else ''}")
+
+
+def _first_line(text: str) -> str:
+    return text.strip().splitlines()[0][:240]

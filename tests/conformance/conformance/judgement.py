@@ -1,0 +1,132 @@
+"""Is a result right?  Structure, dtype, shape and values, against eager torch and against float64."""
+
+import math
+from typing import Any
+
+import torch
+from torch.utils import _pytree as pytree
+
+# Roundings of the dtype that a compiled op may add to what eager torch does: the kernels of one op hold long sums.
+ROUNDINGS = 16
+
+
+def difference(got: Any, eager: Any, exact: Any, *, values: bool = True) -> str:
+    """Return what is wrong with the result of one sample, or "".
+
+    Args:
+        got: what the compiled program returned.
+        eager: what torch returns: fixes structure, dtype and shape; whole numbers and NaN, with ``exact``.
+        exact: the same computed in float64.
+        values: compare the elements too.
+    """
+    if fault := _structure(got, eager, "result"):
+        return fault
+    plain, best = pytree.tree_leaves(eager), pytree.tree_leaves(exact)
+    for number, (y, reference) in enumerate(zip(pytree.tree_leaves(got), plain, strict=True)):
+        fault = _leaf(y, reference, best[number] if len(best) == len(plain) else reference, values)
+        if fault:
+            return f"result {number}: {fault}" if len(plain) > 1 else fault
+    return ""
+
+
+def _structure(got: Any, eager: Any, where: str) -> str:
+    """Compare containers; torch's own named results may be plain tuples, which is what artifacts know."""
+    if not isinstance(eager, tuple | list | dict):
+        return f"{where} is a {type(got).__name__}" if isinstance(got, tuple | list | dict) else ""
+    kind = next(plain for plain in (list, dict, tuple) if isinstance(eager, plain))
+    if not isinstance(got, kind) or len(got) != len(eager):
+        return f"{where} is a {type(got).__name__}, not a {kind.__name__} of {len(eager)}"
+    if isinstance(eager, dict):
+        if list(got) != list(eager):
+            return f"{where} has keys {list(got)}, not {list(eager)}"
+        pairs = [(got[key], eager[key], f"{where}[{key!r}]") for key in eager]
+    else:
+        pairs = [(a, b, f"{where}[{i}]") for i, (a, b) in enumerate(zip(got, eager, strict=True))]
+    return next((fault for pair in pairs if (fault := _structure(*pair))), "")
+
+
+def _leaf(got: Any, eager: Any, exact: Any, values: bool) -> str:
+    if not isinstance(eager, torch.Tensor):
+        same = type(got) is type(eager) and (got == eager or got != got)
+        return "" if same else f"got {got!r}, eager {eager!r}"
+    if not isinstance(got, torch.Tensor):
+        return f"a {type(got).__name__}, not a tensor"
+    if got.dtype is not eager.dtype:
+        return f"dtype {got.dtype}, not {eager.dtype}"
+    if got.shape != eager.shape:
+        return f"shape {list(got.shape)}, not {list(eager.shape)}"
+    return _elements(got, eager, exact) if values and got.numel() else ""
+
+
+def _elements(got: torch.Tensor, eager: torch.Tensor, exact: torch.Tensor) -> str:
+    got, eager, exact = (tensor.detach().resolve_conj().resolve_neg().to_dense() for tensor in (got, eager, exact))
+    if exact.shape != eager.shape:
+        exact = eager
+    if not (got.dtype.is_floating_point or got.dtype.is_complex):
+        # What is counted or ordered in a narrow type may be either.
+        wrong = (got != eager) & (got != exact)
+        return _first(wrong, got, eager, exact) if wrong.any() else ""
+    if got.dtype.is_complex:
+        got, eager, exact = (torch.view_as_real(_complex(tensor)) for tensor in (got, eager, exact))
+    rounded = exact.to(eager.dtype).double()
+    y, reference, best = got.double(), eager.double(), exact.double()
+    # Where a narrow type overflows on the way depends on where it rounds.
+    wrong = ~(_same_special(y, reference) | _same_special(y, rounded))
+    finite = torch.isfinite(y) & torch.isfinite(reference) & torch.isfinite(best)
+    zero = torch.zeros_like(y)
+    error = torch.where(finite, (y - best).abs(), zero)
+    eager_error = torch.where(finite, (reference - best).abs(), zero).max()
+    size = torch.where(finite, best.abs(), zero).max()
+    info = torch.finfo(eager.dtype)
+    wrong |= error > 4 * eager_error + ROUNDINGS * info.eps * max(size.item(), info.tiny)
+    return _first(wrong, got, eager, exact) if wrong.any() else ""
+
+
+def _complex(tensor: torch.Tensor) -> torch.Tensor:
+    return tensor if tensor.dtype.is_complex else torch.complex(tensor.double(), torch.zeros_like(tensor.double()))
+
+
+def _same_special(got: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
+    """Return where both are finite, both NaN, or the same infinity."""
+    special = ~torch.isfinite(got) | ~torch.isfinite(wanted)
+    return ~special | (torch.isnan(got) & torch.isnan(wanted)) | (got == wanted)
+
+
+def _first(wrong: torch.Tensor, got: torch.Tensor, eager: torch.Tensor, exact: torch.Tensor) -> str:
+    where = tuple(wrong.nonzero()[0].tolist())
+    return (
+        f"{int(wrong.sum())} of {wrong.numel()} elements differ, first at {list(where)}: "
+        f"got {got[where].item()}, eager {eager[where].item()}, float64 {exact[where].item()}"
+    )
+
+
+def same(a: Any, b: Any) -> bool:
+    """Return whether two results are equal to the bit, NaN apart."""
+    first, second = pytree.tree_leaves(a), pytree.tree_leaves(b)
+    return len(first) == len(second) and all(map(_same_leaf, first, second))
+
+
+def _same_leaf(a: Any, b: Any) -> bool:
+    if not (isinstance(a, torch.Tensor) and isinstance(b, torch.Tensor)):
+        return type(a) is type(b)
+    if a.shape != b.shape or a.layout is not torch.strided:
+        return a.shape == b.shape
+    return bool(torch.equal(a, b) or torch.all((a == b) | ((a != a) & (b != b))))
+
+
+def implausible(got: Any, draws: list[Any]) -> str:
+    """Return why random results cannot be of the distribution that eager torch draws from, or "".
+
+    The mean of each result is held against the means of eager's draws: six of their standard deviations.
+    """
+    for number, y in enumerate(pytree.tree_leaves(got)):
+        if not isinstance(y, torch.Tensor) or not y.numel():
+            continue
+        means = [pytree.tree_leaves(draw)[number].double().mean().item() for draw in draws]
+        spread = math.sqrt(sum((m - sum(means) / len(means)) ** 2 for m in means) / (len(means) - 1))
+        centre, own = sum(means) / len(means), y.double().mean().item()
+        if not math.isfinite(centre):
+            continue
+        if abs(own - centre) > 6 * spread + 1e-6 * abs(centre):
+            return f"result {number}: the mean of a random result is {own}, of eager's draws {centre} +- {spread}"
+    return ""
