@@ -1,7 +1,7 @@
 """The public verbs: lower, compile, load."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +10,7 @@ from stepwell.backends.inspection import ProgramInspector, StageRecorder, reques
 from stepwell.backends.nvidia.ptxas import require_ptxas
 from stepwell.backends.plan_translation import kernel_modules, translate
 from stepwell.backends.targets import resolve_target, resolve_targets
+from stepwell.dialects.context import make_context
 from stepwell.frontends.programs import mark_arguments, read_program, signature_of
 from stepwell.passes.pipelines import Nested, Pipeline
 from stepwell.runtime.artifact import load
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     import torch
 
     from stepwell.backends.checking import EachPassCheck
+    from stepwell.support.signature import Signature
 
     Program: TypeAlias = torch.export.ExportedProgram | torch.nn.Module | Module | str | Path
 
@@ -119,7 +121,8 @@ def compile(
     module = _read(program, example_inputs)
     _check_start(module, Stage.KERNELS)
     copies = [module, *(module.clone() for _ in targets[1:])]
-    made = [_compile_for(*each, check, progress) for each in zip(copies, roads, targets, strict=True)]
+    again = _Again(pipeline, options, module.signature, module.parameters)
+    made = [_compile_for(*each, check, progress, again) for each in zip(copies, roads, targets, strict=True)]
     parts = [part for part, _ in made]
     if dumps:
         write_dumps(made[0][1], dumps)
@@ -149,8 +152,40 @@ def _to_run(parts: Sequence[Part], device: str | None) -> Part:
         return parts[0]
 
 
+@dataclass(frozen=True)
+class _Again:
+    """Compiles a program for another target, as ``compile`` was told to for the first.
+
+    Attributes:
+        pipeline, options: as for ``compile``.
+        signature, parameters: of the program; the signature may be known later only.
+    """
+
+    pipeline: str | Pipeline | None
+    options: Mapping[str, Any] | None
+    signature: "Signature | None"
+    parameters: Mapping[str, Any]
+
+    def __call__(self, bytecode: bytes, target: Target) -> Part:
+        if isinstance(self.pipeline, Pipeline):
+            raise InvalidOptionError(
+                f"the program was compiled by a pipeline of its own, which may not be right for {target}",
+                fix=f"compile it for {target} apart, and name that in save(path, also=[...])",
+            )
+        with make_context() as context, ir.Location.unknown():
+            operation = ir.Module.parse(bytecode, context).operation
+        module = Module(operation, self.parameters, self.signature)
+        road = _split(_road(self.pipeline, target, self.options), target)
+        return _compile_for(module, road, target, None, None, self)[0]
+
+
 def _compile_for(
-    module: Module, road: tuple[Pipeline, Pipeline], target: Target, check: str | None, progress: bool | None
+    module: Module,
+    road: tuple[Pipeline, Pipeline],
+    target: Target,
+    check: str | None,
+    progress: bool | None,
+    again: _Again,
 ) -> tuple[Part, ProgramInspector]:
     """Compile a program, which changes, for one target; ``road`` are the parts on all of it and on each kernel."""
     head, kernel_pipeline = road
@@ -169,7 +204,7 @@ def _compile_for(
     objects = {name: kernel.object for name, kernel in compiled.items()}
     assert module.signature is not None
     plan = translate(module.operation, {name: kernel.info for name, kernel in compiled.items()}, module.signature)
-    inspector = ProgramInspector(recorder.bytecode, kernel_pipeline, objects, target)
+    inspector = ProgramInspector(recorder.bytecode, kernel_pipeline, objects, target, again)
     return Part(target, plan, objects, module.parameters), inspector
 
 

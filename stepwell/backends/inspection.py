@@ -12,6 +12,7 @@ from stepwell.backends.nvidia.codegen import with_choice
 from stepwell.dialects.context import make_context
 from stepwell.passes.pipelines import Instrument, PassEvent, Pipeline
 from stepwell.runtime.gpu_code import GpuCode
+from stepwell.runtime.parts import Part
 from stepwell.support.bindings import ir
 from stepwell.support.errors import InvalidOptionError, StepwellError
 from stepwell.support.stages import Stage
@@ -50,15 +51,22 @@ class ProgramInspector:
         kernel_pipeline: what took each kernel further.
         objects: machine code by kernel name.
         target: what they are for.
+        again: compiles a program, which it is given as bytecode, for another target.
     """
 
     def __init__(
-        self, bytecode: Mapping[Stage, bytes], kernel_pipeline: Pipeline, objects: Mapping[str, bytes], target: Target
+        self,
+        bytecode: Mapping[Stage, bytes],
+        kernel_pipeline: Pipeline,
+        objects: Mapping[str, bytes],
+        target: Target,
+        again: Callable[[bytes, Target], Part],
     ) -> None:
         self._bytecode = dict(bytecode)
         self._kernel_pipeline = kernel_pipeline
         self._objects = dict(objects)
         self._target = target
+        self._again = again
 
     @property
     def stages(self) -> tuple[Stage, ...]:
@@ -80,6 +88,10 @@ class ProgramInspector:
         if wanted not in (Stage.SCHEDULED, Stage.TARGET):
             raise StepwellError(f"the program did not pass stage '{stage}' when it was compiled")
         return _text(self._bytecode[Stage.KERNELS], lambda kernel: self._road(kernel).stop_after(wanted))
+
+    def compile_for(self, target: Target) -> Part:
+        """Compile the program for another target, from the first stage that was kept."""
+        return self._again(next(iter(self._bytecode.values())), target)
 
     def _road(self, kernel: str) -> Pipeline:
         """Return what took a kernel further: that of the candidate which was chosen."""

@@ -4,7 +4,7 @@ import ctypes
 
 from stepwell.runtime.driver.library import open_driver
 from stepwell.support.errors import DeviceError, InvalidOptionError
-from stepwell.support.target import Target
+from stepwell.support.target import PORTABLE_GPU, Target
 
 # Of cuDeviceGetAttribute: the parts of the compute capability.
 _MAJOR, _MINOR = 75, 76
@@ -35,6 +35,17 @@ def resolve_target(text: str) -> Target:
     if len(targets) > 1:
         raise InvalidOptionError(f"target '{text}' names {len(targets)} architectures", fix="lower for one at a time")
     return targets[0]
+
+
+def with_portable(text: str) -> str:
+    """Return the target ``text`` with the architecture added that all GPUs run code of; targets for CPUs as they are.
+
+    Raises InvalidOptionError as ``resolve_targets`` does.
+    """
+    targets = resolve_targets(text)
+    if targets[0].kind != "cuda" or any(target.arch == PORTABLE_GPU for target in targets):
+        return text
+    return f"cuda:{','.join([*(target.arch for target in targets), PORTABLE_GPU])}"
 
 
 def _present() -> str:

@@ -13,7 +13,7 @@ from stepwell.runtime.session import Session
 from stepwell.support.errors import ArgumentError, InvalidOptionError, StepwellError
 from stepwell.support.signature import Signature
 from stepwell.support.stages import Stage
-from stepwell.support.target import Target
+from stepwell.support.target import PORTABLE_GPU, Target
 
 if TYPE_CHECKING:
     from stepwell.runtime.devices.cuda_graph import CudaGraph, GraphedCalls
@@ -31,6 +31,9 @@ class Inspector(Protocol):
 
     def asm(self, kernel: str) -> str:
         """Return the machine code of a kernel as text."""
+
+    def compile_for(self, target: Target) -> Part:
+        """Compile the program for another target."""
 
 
 class Executable:
@@ -202,11 +205,33 @@ class Executable:
             return (own, *self._parts)
         return tuple(own if part.target == self.target else part for part in self._parts)
 
-    def save(self, path: str | Path, *, also: Sequence["Executable"] = ()) -> None:
+    def save(self, path: str | Path, *, also: Sequence["Executable"] = (), portable: bool = False) -> None:
         """Write an artifact, which ``load`` runs without compiler or torch; changed buffers keep their values.
 
-        ``also`` are executables of the same program for other targets: one file then serves several machines.
+        Args:
+            path: where to.
+            also: executables of the same program for other targets: one file then serves several machines.
+            portable: of a program for GPUs, add a part for sm_80, which GPUs of all later architectures run; it is
+                compiled now where it is not among the parts.
+
+        Raises:
+            ArtifactError: the parts are not of one program, or the file cannot be written.
+            StepwellError: there is no portable part, and the executable is a loaded artifact, which holds no compiler.
+            InvalidOptionError: it is a program for a CPU, or was compiled by a pipeline of its own.
         """
         from stepwell.runtime.artifact import save_artifact
 
-        save_artifact([*self.parts, *(part for other in also for part in other.parts)], Path(path))
+        parts = [*self.parts, *(part for other in also for part in other.parts)]
+        if portable and not any(part.target.arch == PORTABLE_GPU for part in parts):
+            parts.append(self._portable_part())
+        save_artifact(parts, Path(path))
+
+    def _portable_part(self) -> Part:
+        if self.target.kind != "cuda":
+            raise InvalidOptionError(f"code for {self.target} has no portable part", fix="leave out portable=True")
+        if self._inspector is None:
+            raise StepwellError(
+                f"a loaded artifact holds no compiler that could make code for {PORTABLE_GPU}",
+                fix="save with portable=True what compile returns",
+            )
+        return self._inspector.compile_for(Target("cuda", PORTABLE_GPU))

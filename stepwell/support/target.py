@@ -80,6 +80,9 @@ _GPU_CODES = {
     "sm_100": GpuCodeFacts((10, 0), (8, 6), (12, 7), tma=True),
 }
 
+PORTABLE_GPU = "sm_80"
+"""The architecture whose PTX every GPU runs that code is made for, with the oldest driver."""
+
 
 @dataclass(frozen=True)
 class Target:

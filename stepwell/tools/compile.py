@@ -3,6 +3,9 @@
     stepwell-compile model.pt2 -o model.swx --keep linalg,kernels
     stepwell-compile model.pt2 --stop-after linalg -o model.mlir
 
+An artifact for GPUs also gets a part for sm_80, which GPUs of all later architectures run, unless --no-portable says
+otherwise: it takes as long again to compile.
+
 Exit status: 0, or 1 where the program cannot be compiled, 2 after a wrong command line, 130 after Ctrl-C.
 """
 
@@ -44,6 +47,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("-o", "--output", type=Path, metavar="FILE", help="the artifact; PROGRAM.swx where not given")
     parser.add_argument(
         "--target", default="cpu", help="cpu (this machine), cpu:x86-64-v3, ..., cuda (its GPU), cuda:sm_80,sm_90a, ..."
+    )
+    parser.add_argument(
+        "--no-portable", action="store_true", help="for GPUs: leave out the part for sm_80, which all others run, too"
     )
     parser.add_argument("--pipeline", metavar="NAME|TEXT", help="a pipeline's name, or its text: builtin.module(...)")
     parser.add_argument("--stop-after", type=_stage, metavar="STAGE", help="write the IR at the end of STAGE instead")
@@ -91,15 +97,17 @@ def _kept(output: Path, stage: Stage) -> Path:
 
 
 def _compile(options: argparse.Namespace) -> None:
+    from stepwell.backends.targets import with_portable
     from stepwell.driver import compile
 
     output = options.output or Path(options.program.with_suffix(".swx").name)
     _check_writable(output)
     progress = False if options.quiet else None
     pipeline = _pipeline(options.pipeline)
-    executable = compile(
-        options.program, target=options.target, pipeline=pipeline, check=options.check, progress=progress
-    )
+    # The text of a pipeline names the target in its passes.
+    portable = not options.no_portable and (pipeline is None or isinstance(pipeline, str))
+    target = with_portable(options.target) if portable else options.target
+    executable = compile(options.program, target=target, pipeline=pipeline, check=options.check, progress=progress)
     for stage in options.keep:
         _kept(output, stage).write_text(executable.ir(stage.label) + "\n")
     executable.save(output)

@@ -3,7 +3,7 @@
 import pytest
 
 from stepwell.backends import targets
-from stepwell.backends.targets import architecture_for, resolve_target, resolve_targets
+from stepwell.backends.targets import architecture_for, resolve_target, resolve_targets, with_portable
 from stepwell.support.errors import DeviceError, InvalidOptionError
 from stepwell.support.target import Target
 
@@ -23,6 +23,13 @@ def test_names() -> None:
     assert [str(target) for target in resolve_targets("cuda:sm_90a,sm_80")] == ["cuda:sm_90a", "cuda:sm_80"]
     assert resolve_targets("cpu:x86-64-v3") == (Target("cpu", "x86-64-v3"),)
     assert resolve_target("cuda:sm_100") == Target("cuda", "sm_100")
+
+
+def test_the_portable_one_is_added_once() -> None:
+    assert with_portable("cuda:sm_90a") == "cuda:sm_90a,sm_80"
+    assert with_portable("cuda:sm_100,sm_90") == "cuda:sm_100,sm_90,sm_80"
+    for text in ("cuda:sm_80", "cuda:sm_80,sm_90a", "cpu", "cpu:x86-64-v3"):
+        assert with_portable(text) == text
 
 
 @pytest.mark.parametrize(
