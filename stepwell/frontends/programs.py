@@ -6,13 +6,16 @@ from pathlib import Path
 from typing import Any
 
 from stepwell.dialects.context import make_context
+from stepwell.dialects.graph.sizes import SYMBOL
 from stepwell.dialects.graph.types import TensorMeta, meta_of
 from stepwell.dialects.parsing import parse_file
 from stepwell.support.bindings import ir
+from stepwell.support.dtypes import DType
 from stepwell.support.errors import ImportProgramError, InvalidInputFileError, InvalidOptionError, SourceLocation
 from stepwell.support.module import Module
 from stepwell.support.signature import ArgumentSpec, ResultSpec, Signature, SymbolSpec
 from stepwell.support.structure import Structure
+from stepwell.support.symbolic import Expr
 
 
 def read_program(program: Any, example_inputs: Sequence[Any] | None = None) -> Module:
@@ -121,25 +124,34 @@ def signature_of(module: Any) -> Signature:
     """
     function = main_function(module)
     block = function.regions[0].blocks[0]
-    names = [attributes.get("stepwell.name") for attributes in argument_attributes(function)]
-    metas = [_meta(argument, f"argument {number}") for number, argument in enumerate(block.arguments)]
     arguments = tuple(
-        ArgumentSpec(name.value if name is not None else f"arg{number}", "user", meta.dtype, meta.shape)
-        for number, (name, meta) in enumerate(zip(names, metas, strict=True))
+        _argument(number, argument, attributes)
+        for number, (argument, attributes) in enumerate(
+            zip(block.arguments, argument_attributes(function), strict=True)
+        )
     )
     returned = list(block.operations)[-1].operands
     outs = [_meta(value, f"result {number}") for number, value in enumerate(returned)]
     results = tuple(ResultSpec("user", "", meta.dtype, meta.shape) for meta in outs)
     symbols: dict[str, SymbolSpec] = {}
-    for number, meta in enumerate(metas):
-        for dim, size in enumerate(meta.shape):
+    for number, argument in enumerate(arguments):
+        for dim, size in enumerate(argument.shape):
             if not size.is_constant and str(size).isidentifier():
-                symbols.setdefault(str(size), SymbolSpec(str(size), number, dim))
+                lowest = -(2**63) if argument.is_size else 0
+                symbols.setdefault(str(size), SymbolSpec(str(size), number, dim, lowest))
     positional = Structure("tuple", tuple(Structure.leaf(number) for number in range(len(arguments))))
     inputs = Structure("tuple", (positional, Structure("dict")))
     leaves = tuple(Structure.leaf(number) for number in range(len(results)))
     outputs = leaves[0] if len(leaves) == 1 else Structure("tuple", leaves)
     return Signature(arguments, results, inputs, outputs, tuple(symbols.values()))
+
+
+def _argument(number: int, value: Any, attributes: Mapping[str, Any]) -> ArgumentSpec:
+    name = attributes["stepwell.name"].value if "stepwell.name" in attributes else f"arg{number}"
+    if isinstance(value.type, ir.IndexType) and SYMBOL in attributes:
+        return ArgumentSpec(name, "size", DType.INT64, (Expr.parse(attributes[SYMBOL].value),))
+    meta = _meta(value, f"argument {number}")
+    return ArgumentSpec(name, "user", meta.dtype, meta.shape)
 
 
 def argument_attributes(function: Any) -> list[Mapping[str, Any]]:

@@ -35,7 +35,8 @@ class Session:
         self._signature = plan.signature
         self.device = device
         self.arguments = ArgumentFlattener(plan.signature)
-        self.constants = Constants(plan.signature, self.arguments.numbers, tensors, copy=copy)
+        passed = (*self.arguments.numbers, *self.arguments.size_numbers)
+        self.constants = Constants(plan.signature, passed, tensors, copy=copy)
         self.outputs = Outputs(plan.signature, self.arguments.numbers, device)
         self._main: LoadedProgram | None = None
         # Holds the prepared tensors.
@@ -54,7 +55,7 @@ class Session:
             results = self.outputs.make(arguments, bound, out)
             self.program().call(bound, arguments, results, mode)
             self.outputs.write_back(arguments, results)
-        return (self.outputs.nest(results) if out is None else out), bound
+        return self.outputs.nest(results, arguments, bound, out), bound
 
     def load_state(self, values: Mapping[str, Any]) -> None:
         """Overwrite some of the program's own tensors, between calls."""
@@ -72,7 +73,12 @@ class Session:
         """Return the user's tensors in order, and the program for their shapes; raises ArgumentError."""
         tensors: list[Tensor] = []
         key: list[Any] = []
-        for position, value in enumerate(self.arguments.flatten(args, kwargs)):
+        given = self.arguments.flatten(args, kwargs)
+        if self.arguments.size_numbers:
+            count = len(self.arguments.numbers)
+            key, given = given[count:], given[:count]
+        sizes = tuple(key)
+        for position, value in enumerate(given):
             if type(value) is np.ndarray:
                 tensors.append((NUMPY, value))
             else:
@@ -81,12 +87,12 @@ class Session:
             key.append(value.shape)
             key.append(value.dtype)
         shape_key = tuple(key)
-        return tensors, self._bound.get(shape_key) or self._bind(shape_key, tensors)
+        return tensors, self._bound.get(shape_key) or self._bind(shape_key, tensors, sizes)
 
     def _name(self, position: int) -> str:
         return self._signature.arguments[self.arguments.numbers[position]].name
 
-    def _bind(self, key: tuple[Any, ...], tensors: list[Tensor]) -> BoundProgram:
+    def _bind(self, key: tuple[Any, ...], tensors: list[Tensor], sizes: tuple[int, ...]) -> BoundProgram:
         specs = self._signature.arguments
         shapes = self.constants.shapes()
         for number, (kind, value) in zip(self.arguments.numbers, tensors, strict=True):
@@ -98,6 +104,7 @@ class Session:
                 name, dtype = specs[number].name, specs[number].dtype
                 raise ArgumentError(f"argument '{name}' must have dtype {dtype}, got {kind.dtype(value)}")
             shapes[number] = tuple(value.shape)
+        shapes.update((number, (size,)) for number, size in zip(self.arguments.size_numbers, sizes, strict=True))
         bound = self.program().bind(check_shapes(self._plan.main, specs, self._signature.symbols, shapes))
         if len(self._bound) >= _MAX_BOUND_PROGRAMS:
             self._bound.clear()

@@ -48,6 +48,9 @@ class TensorKind(Protocol):
     def pack(self, value: Any) -> Any:
         """Return a contiguous copy of the same kind."""
 
+    def permute(self, value: Any, dims: Sequence[int]) -> Any:
+        """Return a view with the dimensions in another order."""
+
     def assign(self, value: Any, source: Any, dtype: DType) -> None:
         """Give ``value`` the elements of ``source``, a contiguous tensor of the same kind."""
 
@@ -91,6 +94,10 @@ class NumpyKind:
     def pack(self, value: Any) -> Any:
         """Return ``np.ascontiguousarray``."""
         return np.ascontiguousarray(value)
+
+    def permute(self, value: Any, dims: Sequence[int]) -> Any:
+        """Return ``value.transpose(dims)``."""
+        return value.transpose(dims)
 
     def assign(self, value: Any, source: Any, dtype: DType) -> None:
         """Copy."""
@@ -139,9 +146,9 @@ class TorchKind:
         return self._to_torch[dtype]
 
     def is_contiguous(self, value: Any) -> bool:
-        """Tell whether the tensor is contiguous."""
-        contiguous: bool = value.is_contiguous()
-        return contiguous
+        """Tell whether the tensor is contiguous, and no view that torch negates or conjugates when it is read."""
+        plain: bool = value.is_contiguous() and not (value.is_neg() or value.is_conj())
+        return plain
 
     def address(self, value: Any) -> int:
         """Return the data pointer."""
@@ -149,7 +156,13 @@ class TorchKind:
         return pointer
 
     def view(self, value: Any, dtype: DType) -> Array:
-        """Return a numpy view by address and strides, which serves bfloat16 and gradients alike."""
+        """Return a numpy view by address and strides, which serves all dtypes and gradients alike.
+
+        That of a tensor which torch negates or conjugates when it is read is a copy.
+        """
+        return self._memory(value.resolve_conj().resolve_neg(), dtype)
+
+    def _memory(self, value: Any, dtype: DType) -> Array:
         strides = tuple(step * dtype.itemsize for step in value.stride())
         holder = _Memory(value, value.data_ptr(), tuple(value.shape), strides, dtype)
         return np.asarray(holder).view(dtype.numpy)
@@ -159,16 +172,23 @@ class TorchKind:
         return self.torch.empty(shape, dtype=self._to_torch[dtype])
 
     def pack(self, value: Any) -> Any:
-        """Return ``value.contiguous()``."""
-        return value.contiguous()
+        """Return ``value.contiguous()``, with what torch has put off done."""
+        return value.resolve_conj().resolve_neg().contiguous()
+
+    def permute(self, value: Any, dims: Sequence[int]) -> Any:
+        """Return ``value.permute(dims)``."""
+        return value.permute(dims)
 
     def assign(self, value: Any, source: Any, dtype: DType) -> None:
         """Copy through numpy views."""
-        np.copyto(self.view(value, dtype), self.view(source, dtype))
+        elements = self.view(source, dtype)
+        if value.is_conj():
+            elements = np.conjugate(elements)
+        np.copyto(self._memory(value, dtype), np.negative(elements) if value.is_neg() else elements)
 
     def span(self, value: Any) -> tuple[int, int]:
         """Return the bounds of a numpy view."""
-        return _span(self.view(value, self.to_dtype(value.dtype)))
+        return _span(self._memory(value, self.to_dtype(value.dtype)))
 
 
 class _Memory:
@@ -178,8 +198,8 @@ class _Memory:
         self, owner: Any, address: int, shape: tuple[int, ...], strides: tuple[int, ...], dtype: DType
     ) -> None:
         self._owner = owner
-        # numpy has no name for bfloat16; integers of the same size carry the bits, and the view renames them.
-        code = np.dtype(f"u{dtype.itemsize}").str
+        # What numpy has no name for is carried by integers of the same size, and the view renames them.
+        code = np.dtype(f"u{dtype.itemsize}").str if dtype.is_ml_dtype else dtype.numpy.str
         # An empty array may have any address but null.
         data = (address or 1, False)
         self.__array_interface__ = {"version": 3, "data": data, "shape": shape, "strides": strides, "typestr": code}

@@ -7,19 +7,22 @@ from stepwell.support.dtypes import DType
 from stepwell.support.structure import Structure
 from stepwell.support.symbolic import Expr
 
-ARGUMENT_KINDS = ("user", "parameter", "buffer", "constant")
+ARGUMENT_KINDS = ("user", "size", "scalar", "parameter", "buffer", "constant")
+USER_KINDS = ("user", "size", "scalar")
+"""The kinds of what each call brings."""
 
 
 @dataclass(frozen=True)
 class ArgumentSpec:
-    """One tensor argument of ``main``.
+    """One argument of ``main``: a tensor, or an integer of kind "size", which is passed as a Python int.
 
     Attributes:
         name: for the user's own: the path, such as ``x`` or ``batch['mask'][0]``; for the others: the tensor's
             qualified name, such as ``layer1.0.conv.weight``.
-        kind: one of ARGUMENT_KINDS.
+        kind: one of ARGUMENT_KINDS; those in USER_KINDS are the user's own.  A "scalar" is a 0-d tensor that may be
+            passed as a Python float.
         dtype: element type.
-        shape: one expression per dimension.
+        shape: one expression per dimension; for an integer its value, as if it were the size of a 1-d tensor.
         persistent: False for a buffer that a state dict leaves out.
     """
 
@@ -28,6 +31,15 @@ class ArgumentSpec:
     dtype: DType
     shape: tuple[Expr, ...]
     persistent: bool = True
+
+    @property
+    def is_size(self) -> bool:
+        """Whether it is an integer that no kernel reads from memory."""
+        return self.kind == "size"
+
+    def dimension(self, dim: int) -> str:
+        """Return what the user calls dimension ``dim``: ``x.size(0)``, or the name of an integer."""
+        return self.name if self.is_size else f"{self.name}.size({dim})"
 
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON data."""
@@ -48,20 +60,23 @@ class ArgumentSpec:
 
 @dataclass(frozen=True)
 class ResultSpec:
-    """One tensor result of ``main``.
+    """One result of ``main``, a tensor.
 
     Attributes:
-        kind: "user" for a result the user sees, "size" for a 0-d int64 tensor that the user sees as a Python int,
-            "buffer" or "input" for a new value written back after the call.
+        kind: "user" for a result the user sees, "size" or "scalar" for a 0-d tensor that the user sees as a Python
+            number, "buffer" or "input" for a new value written back after the call.
         target: for "buffer" and "input": name of the argument that takes the new value.
         dtype: element type.
         shape: one expression per dimension.
+        order: the dimensions from the outermost in memory to the innermost, as ``main`` returns them; empty for
+            row-major order.
     """
 
     kind: str
     target: str
     dtype: DType
     shape: tuple[Expr, ...]
+    order: tuple[int, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON data."""
@@ -70,18 +85,19 @@ class ResultSpec:
             "target": self.target,
             "dtype": self.dtype.label,
             "shape": [size.to_json() for size in self.shape],
+            "order": list(self.order),
         }
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> "ResultSpec":
         """Read what ``to_json`` wrote."""
         shape = tuple(Expr.from_json(size) for size in data["shape"])
-        return cls(data["kind"], data["target"], DType.from_name(data["dtype"]), shape)
+        return cls(data["kind"], data["target"], DType.from_name(data["dtype"]), shape, tuple(data["order"]))
 
 
 @dataclass(frozen=True)
 class SymbolSpec:
-    """A size known only at run time: main's argument ``argument`` has it as dimension ``dim``.
+    """A size known only at run time: main's argument ``argument`` has it as dimension ``dim``, or is it (dim 0).
 
     Attributes:
         name: identifier used in expressions.
@@ -159,7 +175,7 @@ class Signature:
         arguments: main's arguments in order, the user's first.
         results: main's results in order.
         inputs: structure of ``(args, kwargs)``; leaves are indices into ``arguments``.
-        outputs: structure of the returned value; leaves are indices into ``results``.
+        outputs: structure of the returned value; leaves are indices into ``results``, arguments into ``arguments``.
         symbols: sizes bound at each call, in an order in which each argument's own sizes suffice.  A dimension whose
             expression is not a bare symbol is checked against the value the symbols give it.
         guards: what else must hold of the sizes.

@@ -122,13 +122,14 @@ def _load_file(path: str) -> Any:
 
 
 def _typed(value: Any, spec: ArgumentSpec) -> Any:
-    # numpy cannot store bfloat16: its files hold the bits.
-    is_bits = spec.dtype is DType.BFLOAT16 and value.dtype in (np.dtype(np.uint16), np.dtype("V2"))
+    # numpy cannot store bfloat16 nor floats of 8 bits: its files hold the bits.
+    size = spec.dtype.itemsize
+    is_bits = spec.dtype.is_ml_dtype and value.dtype in (np.dtype(f"u{size}"), np.dtype(f"V{size}"))
     return value.view(spec.dtype.numpy) if is_bits else value
 
 
 def _storable(value: Any) -> Any:
-    return value.view(np.uint16) if value.dtype == DType.BFLOAT16.numpy else value
+    return value.view(f"u{value.dtype.itemsize}") if DType.from_numpy(value.dtype).is_ml_dtype else value
 
 
 def _sizes(texts: Sequence[str], signature: Signature) -> dict[str, int]:
@@ -138,7 +139,7 @@ def _sizes(texts: Sequence[str], signature: Signature) -> dict[str, int]:
         for number, symbol in enumerate(signature.symbols)
     }
     # A program read from a file has lost the user's names; an argument's path always holds.
-    paths = {f"{signature.arguments[s.argument].name}.size({s.dim})": s.name for s in signature.symbols}
+    paths = {signature.arguments[s.argument].dimension(s.dim): s.name for s in signature.symbols}
     for text in texts:
         name, _, value = text.rpartition("=")
         name = paths.get(name, name)
@@ -159,7 +160,13 @@ def _draw_missing(tensors: dict[int, Any], signature: Signature, sizes: dict[str
         shape = tuple(size.evaluate(sizes) for size in spec.shape)
         if number in tensors:
             continue
-        if spec.dtype.is_float:
+        if spec.is_size:
+            tensors[number] = shape[0]
+            continue
+        if spec.dtype.is_complex:
+            parts = rng.standard_normal((*shape, 2)).view(np.complex128)
+            tensors[number] = parts.reshape(shape).astype(spec.dtype.numpy)
+        elif spec.dtype.is_float:
             tensors[number] = rng.standard_normal(shape).astype(spec.dtype.numpy)
         else:
             # 0 and 1 are valid as indices of anything with two elements.
@@ -178,8 +185,9 @@ def _describe(name: str, value: Any) -> str:
     head = f"{name}: {value.dtype} {tuple(value.shape)}"
     if value.size == 0:
         return head
-    wide = value.astype(np.float64)
-    return f"{head} min {wide.min():.6g} mean {wide.mean():.6g} max {wide.max():.6g}"
+    size = "of |x| " if value.dtype.kind == "c" else ""
+    wide = (np.abs(value) if size else value).astype(np.float64)
+    return f"{head} {size}min {wide.min():.6g} mean {wide.mean():.6g} max {wide.max():.6g}"
 
 
 def _benchmark(executable: Executable, args: Any, kwargs: Any, seconds: float) -> None:

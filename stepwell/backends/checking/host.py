@@ -11,7 +11,7 @@ import numpy as np
 
 from stepwell.backends.plan_translation import host_functions
 from stepwell.dialects.graph.types import meta_of
-from stepwell.dialects.plan import LaunchOp, PreparedOp, SymbolOp, ViewOp
+from stepwell.dialects.plan import LaunchOp, PreparedOp, ReadSizeOp, SymbolOp, ViewOp
 from stepwell.runtime.tensors import Array
 from stepwell.support.bindings import ir
 from stepwell.support.dtypes import DType
@@ -21,7 +21,7 @@ RunKernel = Callable[[str, list[Array], list[int]], list[Array]]
 """Runs a kernel, by name, on its inputs and scalars."""
 
 
-def run_host(module: Any, arrays: Sequence[Array], run_kernel: RunKernel) -> list[Array]:
+def run_host(module: Any, arrays: Sequence[Array | int], run_kernel: RunKernel) -> list[Array]:
     """Return the results of ``@main``; ``@prepare`` runs first where there is one."""
     functions = host_functions(module)
     prepared: list[Array] = []
@@ -35,20 +35,24 @@ def run_host(module: Any, arrays: Sequence[Array], run_kernel: RunKernel) -> lis
 class _Run:
     """One execution of one host function."""
 
-    def __init__(self, function: Any, arrays: Sequence[Array], prepared: list[Array], run_kernel: RunKernel) -> None:
+    def __init__(
+        self, function: Any, arrays: Sequence[Array | int], prepared: list[Array], run_kernel: RunKernel
+    ) -> None:
         block = function.regions[0].blocks[0]
         self._body = list(block.operations)
-        self._values: dict[Any, Array] = {}
+        # Tensors, and the numbers among the arguments.
+        self._values: dict[Any, Any] = {}
         for argument, array in zip(block.arguments, arrays, strict=True):
             # Below the graph stage uint8 is an int8 without a sign.
-            self._values[argument] = array.view(np.int8) if array.dtype == np.uint8 else array
+            is_unsigned = not isinstance(array, int) and array.dtype == np.uint8
+            self._values[argument] = np.asarray(array).view(np.int8) if is_unsigned else array
         self._prepared = prepared
         self._run_kernel = run_kernel
         self._sizes: dict[str, int] = {}
-        self._arena_text = (
-            function.attributes["stepwell.arena"].value if "stepwell.arena" in function.attributes else ""
-        )
-        self._arena: Array | None = None
+        attributes = function.attributes
+        # Their sizes; each is made when something is first put there.
+        self._arena_texts = [attributes["stepwell.arena"].value if "stepwell.arena" in attributes else ""]
+        self._arenas: dict[int, Array] = {}
 
     def results(self) -> list[Array]:
         """Execute the ops in order; return copies of what the function returns."""
@@ -56,7 +60,10 @@ class _Run:
         for op in body:
             match op:
                 case SymbolOp():
-                    self._sizes[op.label.value] = self._values[op.argument].shape[op.dim.value]
+                    found = self._values[op.argument]
+                    self._sizes[op.label.value] = found if isinstance(found, int) else found.shape[op.dim.value]
+                case ReadSizeOp():
+                    self._read_size(op)
                 case PreparedOp():
                     self._values[op.output] = self._prepared[op.index.value]
                 case ViewOp():
@@ -65,13 +72,24 @@ class _Run:
                     self._launch(op)
         return [self._values[value].copy() for value in terminator.operands]
 
+    def _read_size(self, op: Any) -> None:
+        number = int(self._values[op.count])
+        # As the functions do that this is compared with, see lower-read-size.
+        if op.maximum is not None:
+            number = min(number, Expr.parse(op.maximum.value).evaluate(self._sizes))
+        if op.minimum is not None:
+            number = max(number, Expr.parse(op.minimum.value).evaluate(self._sizes))
+        self._sizes[op.label.value] = number
+        attributes = op.operation.attributes
+        self._arena_texts.append(attributes["arena"].value if "arena" in attributes else "")
+
     def _shape(self, value: Any) -> tuple[int, ...]:
         return tuple(size.evaluate(self._sizes) for size in meta_of(value).shape)
 
     def _view(self, op: Any) -> Array:
         shape = self._shape(op.output)
         start = Expr.parse(op.offset.value).evaluate(self._sizes) if op.offset is not None else 0
-        flat = self._values[op.source].reshape(-1)
+        flat: Array = self._values[op.source].reshape(-1)
         return flat[start : start + int(np.prod(shape))].reshape(shape)
 
     def _launch(self, op: Any) -> None:
@@ -90,8 +108,10 @@ class _Run:
     def _place(self, placement: Any, shape: tuple[int, ...], dtype: DType) -> Array:
         if placement is None or placement["space"].value != "arena":
             return np.empty(shape, dtype.numpy)
-        if self._arena is None:
-            self._arena = np.zeros(Expr.parse(self._arena_text).evaluate(self._sizes), np.uint8)
+        number = placement["index"].value if "index" in placement else 0
+        if number not in self._arenas:
+            size = Expr.parse(self._arena_texts[number]).evaluate(self._sizes)
+            self._arenas[number] = np.zeros(size, np.uint8)
         start = Expr.parse(placement["offset"].value).evaluate(self._sizes)
         length = int(np.prod(shape)) * dtype.itemsize
-        return self._arena[start : start + length].view(dtype.numpy).reshape(shape)
+        return self._arenas[number][start : start + length].view(dtype.numpy).reshape(shape)

@@ -1,7 +1,7 @@
 """What checked programs are run on: ordinary numbers, and those that break careless code."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -21,11 +21,11 @@ class InputSet:
 
     Attributes:
         name: what messages call it.
-        arrays: one per argument.
+        arrays: one per argument; an int for one that is an integer.
     """
 
     name: str
-    arrays: tuple[Array, ...]
+    arrays: tuple[Array | int, ...]
 
 
 def input_sets(signature: Signature, parameters: Mapping[str, Any], seed: int = 0) -> list[InputSet]:
@@ -56,9 +56,9 @@ def _size_of(symbol: SymbolSpec, wanted: int) -> int:
 
 def _arrays(
     signature: Signature, shapes: Any, parameters: Mapping[str, Any], generator: np.random.Generator, *, special: bool
-) -> tuple[Array, ...]:
+) -> tuple[Array | int, ...]:
     return tuple(
-        _array(spec, shape, parameters, generator, special=special)
+        shape[0] if spec.is_size else _array(spec, shape, parameters, generator, special=special)
         for spec, shape in zip(signature.arguments, shapes, strict=True)
     )
 
@@ -72,9 +72,13 @@ def _array(
     special: bool,
 ) -> Array:
     if spec.name in parameters:
-        return np.ascontiguousarray(as_array(parameters[spec.name], spec.name)).reshape(shape)
+        given = np.ascontiguousarray(as_array(parameters[spec.name], spec.name)).reshape(shape)
+        return given.reshape(*shape, 1).view(spec.dtype.part.numpy) if spec.dtype.is_complex else given
     if spec.dtype is DType.BOOL:
         return rng.random(shape) < 0.5
+    if spec.dtype.is_complex:
+        # As the function takes it: real and imaginary parts along a last dimension.
+        spec, shape = replace(spec, dtype=spec.dtype.part), (*shape, 2)
     if not spec.dtype.is_float:
         low = 0 if spec.dtype is DType.UINT8 else -2
         return rng.integers(low if special else 0, 3, shape).astype(spec.dtype.numpy)

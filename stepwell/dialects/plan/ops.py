@@ -57,7 +57,8 @@ class SymbolOp(PlanOperation, name="symbol"):
 class ReadSizeOp(PlanOperation, name="read_size"):
     """Read the number in a 0-d int64 tensor, and let symbol ``label`` be it for all ops that follow.
 
-    ``minimum`` and ``maximum`` are bounds over symbols known before.  At stage ``linalg``, where sizes are SSA values,
+    ``minimum`` and ``maximum`` are bounds over symbols known before, ``checks`` what else must hold then, as in
+    ``graph.bind_size``.  At stage ``linalg``, where sizes are SSA values,
     the result is the size.
 
     ``%0 = "plan.read_size"(%1) {label = "u0", minimum = "0", maximum = "s0"} : (tensor<i64>) -> index``
@@ -67,6 +68,7 @@ class ReadSizeOp(PlanOperation, name="read_size"):
     label: ir.StringAttr
     minimum: ir.StringAttr | None
     maximum: ir.StringAttr | None
+    checks: ir.ArrayAttr | None
     size: Result[ir.IndexType]
 
     def verify_invariants(self) -> None:

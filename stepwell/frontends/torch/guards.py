@@ -7,15 +7,17 @@ from typing import Any
 from stepwell.support.signature import ArgumentSpec, SizeGuard
 from stepwell.support.symbolic import Expr
 
-_Sizes = Mapping[str, tuple[Expr, ...]]
+# By path: the sizes of a tensor, or what an integer is.
+_Sizes = Mapping[str, tuple[Expr, ...] | Expr]
 
 
 def read_guards(program: Any, arguments: Sequence[ArgumentSpec]) -> tuple[SizeGuard, ...]:
     """Return the guards of an ``ExportedProgram`` that say more than shapes and bounds do.
 
-    Torch keeps them as Python text over ``L['x'].size()[0]``; what is no comparison of size expressions is left out.
+    Torch keeps them as Python text over ``L['x'].size()[0]`` and ``L['n']``; what is no comparison of size
+    expressions is left out.
     """
-    sizes = {argument.name: argument.shape for argument in arguments}
+    sizes = {argument.name: argument.shape[0] if argument.is_size else argument.shape for argument in arguments}
     found: dict[SizeGuard, None] = {}
     for text in getattr(program, "_guards_code", None) or ():
         for guard in _parse(text, sizes):
@@ -100,9 +102,13 @@ def _expr(node: ast.expr, sizes: _Sizes) -> Expr:
         case ast.Subscript(
             value=ast.Call(func=ast.Attribute(value=x, attr="size")), slice=ast.Constant(value=int(dim))
         ):
-            path = _path(x)
-            if path in sizes:
-                return sizes[path][dim]
+            found = sizes.get(_path(x))
+            if isinstance(found, tuple):
+                return found[dim]
+        case ast.Subscript():
+            found = sizes.get(_path(node))
+            if isinstance(found, Expr):
+                return found
     raise ValueError("no size expression")
 
 
@@ -128,4 +134,4 @@ class _Readable(ast.NodeTransformer):
             case ast.Subscript(value=ast.Call(func=ast.Attribute(value=source, attr="size")), slice=dim):
                 name = ast.parse(_path(source), mode="eval").body
                 return ast.Call(ast.Attribute(name, "size", ast.Load()), [dim], [])
-        return node
+        return ast.parse(_path(node), mode="eval").body

@@ -1,7 +1,7 @@
 """What an exported program takes and gives, read from torch's graph signature and tree specs."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -22,12 +22,13 @@ _RESULT_KINDS = {
     OutputKind.BUFFER_MUTATION: "buffer",
     OutputKind.USER_INPUT_MUTATION: "input",
 }
+_USER_KINDS: dict[type, str] = {torch.Tensor: "user", torch.SymInt: "size", torch.SymFloat: "scalar"}
 _CONSTANTS = (type(None), bool, int, float, str)
 
 
 @dataclass(frozen=True)
 class Argument:
-    """A tensor argument of the program.
+    """An argument of the program: a tensor, or a number that is not known before the call.
 
     Attributes:
         node: its placeholder.
@@ -83,32 +84,38 @@ def read_interface(program: Any) -> Interface:
             users.append(node)
         else:
             others.append(Argument(node, spec.target, _KINDS[spec.kind], spec.persistent is not False))
-    paths = _input_paths(program, len(users))
+    names = _parameter_names(program)
+    paths = _input_paths(program, names, len(users))
     arguments: list[Argument] = []
     leaves: list[Structure] = []
     for node, path in zip(users, paths, strict=True):
         value = node.meta.get("val")
-        if isinstance(value, torch.Tensor):
+        kind = next((kind for types, kind in _USER_KINDS.items() if isinstance(value, types)), None)
+        if kind is not None:
             leaves.append(Structure.leaf(len(arguments)))
-            arguments.append(Argument(node, path, "user"))
+            arguments.append(Argument(node, path, kind))
         elif isinstance(value, _CONSTANTS):
             leaves.append(Structure("constant", value=value))
         else:
             raise ImportProgramError(
-                f"input '{path}' is a {type(value).__name__}; inputs must be tensors",
+                f"input '{path}' is a {type(value).__name__}; inputs must be tensors or numbers",
                 fix="pass it as a 0-d tensor, or fix its value at export",
             )
     inputs = _structure(program.call_spec.in_spec, iter(leaves), "inputs")
-    names = {argument.node.name: argument.name for argument in arguments}
-    results, outputs = _read_results(program, names)
+    positional, keyword = inputs.children
+    inputs = replace(inputs, children=(replace(positional, keys=tuple(names)), keyword))
+    results, outputs = _read_results(program, arguments)
     return Interface((*arguments, *others), results, inputs, outputs)
 
 
-def _read_results(program: Any, input_names: dict[str, str]) -> tuple[tuple[ProgramResult, ...], Structure]:
+def _read_results(program: Any, arguments: Sequence[Argument]) -> tuple[tuple[ProgramResult, ...], Structure]:
     (returned,) = next(node for node in program.graph.nodes if node.op == "output").args
-    users: list[ProgramResult] = []
+    input_names = {argument.node.name: argument.name for argument in arguments}
     written: list[ProgramResult] = []
     leaves: list[Structure] = []
+    returned_arguments = _returned_arguments(program, arguments)
+    # A value that is returned twice is one tensor, as it is in eager mode.
+    users: dict[Any, int] = {}
     for spec, value in zip(program.graph_signature.output_specs, returned, strict=True):
         if spec.kind not in _RESULT_KINDS:
             raise ImportProgramError(f"output '{spec.arg.name}' is a {spec.kind.name.lower()}, which is not supported")
@@ -116,24 +123,52 @@ def _read_results(program: Any, input_names: dict[str, str]) -> tuple[tuple[Prog
         if kind != "user":
             target = spec.target if kind == "buffer" else input_names[spec.target]
             written.append(ProgramResult(value, kind, target))
+        elif value in returned_arguments:
+            leaves.append(Structure("argument", value=returned_arguments[value]))
         elif isinstance(value, torch.fx.Node) and value.meta.get("val") is not None:
-            leaves.append(Structure.leaf(len(users)))
-            users.append(ProgramResult(value, "user"))
+            leaves.append(Structure.leaf(users.setdefault(value, len(users))))
         elif isinstance(value, _CONSTANTS):
             leaves.append(Structure("constant", value=value))
         else:
             leaves.append(Structure("constant", value=None))
-    return (*users, *written), _structure(program.call_spec.out_spec, iter(leaves), "outputs")
+    results = [ProgramResult(value, "user") for value in users]
+    return (*results, *written), _structure(program.call_spec.out_spec, iter(leaves), "outputs")
 
 
-def _input_paths(program: Any, count: int) -> list[str]:
-    """Return the user's name for each flat input, such as ``batch['mask'][0]``."""
-    positional, keyword = program.call_spec.in_spec.children()
+def _returned_arguments(program: Any, arguments: Sequence[Argument]) -> dict[Any, int]:
+    """Return the values that are a tensor of the user's at the end, with the number of that argument.
+
+    They are the inputs that the program leaves alone, and the new values of those that it changes: torch gives the new
+    value to the output where a program returns the input itself, and a copy of the value to the input elsewhere.
+    """
+    numbers = {argument.node.name: number for number, argument in enumerate(arguments) if argument.kind == "user"}
+    (returned,) = next(node for node in program.graph.nodes if node.op == "output").args
+    specs = program.graph_signature.output_specs
+    changed = {
+        spec.target: value
+        for spec, value in zip(specs, returned, strict=True)
+        if spec.kind is OutputKind.USER_INPUT_MUTATION
+    }
+    kept = {argument.node: numbers[name] for argument in arguments if (name := argument.node.name) in numbers}
+    return {node: number for node, number in kept.items() if node.name not in changed} | {
+        value: numbers[name] for name, value in changed.items() if name in numbers
+    }
+
+
+def _parameter_names(program: Any) -> list[str]:
+    """Return what the user calls each positional argument."""
+    positional, _ = program.call_spec.in_spec.children()
     entry = program.module_call_graph[0].signature if program.module_call_graph else None
     names = list(getattr(entry, "forward_arg_names", None) or ())
+    count = len(positional.children())
+    return [names[index] if index < len(names) else f"args[{index}]" for index in range(count)]
+
+
+def _input_paths(program: Any, names: Sequence[str], count: int) -> list[str]:
+    """Return the user's name for each flat input, such as ``batch['mask'][0]``."""
+    positional, keyword = program.call_spec.in_spec.children()
     paths: list[str] = []
-    for index, child in enumerate(positional.children()):
-        name = names[index] if index < len(names) else f"args[{index}]"
+    for name, child in zip(names, positional.children(), strict=True):
         paths += _paths(child, name)
     for key, child in zip(keyword.context, keyword.children(), strict=True):
         paths += _paths(child, str(key))

@@ -11,7 +11,7 @@ import torch
 from stepwell.dialects.context import make_context
 from stepwell.dialects.graph.creation import SizeOp
 from stepwell.dialects.graph.sizes import SYMBOL
-from stepwell.dialects.graph.types import TensorMeta, meta_of, tensor_type
+from stepwell.dialects.graph.types import TensorMeta, tensor_type
 from stepwell.frontends.torch import converters, converters_complex
 from stepwell.frontends.torch.complex_values import (
     ComplexTensor,
@@ -20,9 +20,9 @@ from stepwell.frontends.torch.complex_values import (
     put_together,
     taken_apart,
 )
+from stepwell.frontends.torch.converters.shape import permute
 from stepwell.frontends.torch.decompositions import decompositions_for
 from stepwell.frontends.torch.direct import is_direct
-from stepwell.frontends.torch.converters.shape import permute
 from stepwell.frontends.torch.guards import read_guards
 from stepwell.frontends.torch.importer import Importer
 from stepwell.frontends.torch.interface import Argument, Interface, ProgramResult, read_interface
@@ -318,7 +318,8 @@ def _logical(physical: Sequence[Expr], order: Sequence[int]) -> tuple[Expr, ...]
 def _result_kind(importer: Importer, result: ProgramResult) -> str:
     if not isinstance(importer.values[result.value], ir.Value | ComplexTensor):
         return "size"
-    return "scalar" if isinstance(result.value.meta.get("val"), torch.SymFloat) else result.kind
+    number = isinstance(result.value.meta.get("val"), torch.SymFloat | torch.SymInt | torch.SymBool)
+    return "scalar" if number else result.kind
 
 
 def _parameters(program: Any, interface: Interface) -> dict[str, Any]:

@@ -12,6 +12,8 @@ from stepwell.support.errors import ImportProgramError
 from stepwell.support.signature import SymbolSpec
 from stepwell.support.symbolic import Expr
 
+_LEAST = -(2**63)
+
 
 @dataclass(frozen=True)
 class _Solved:
@@ -22,6 +24,15 @@ class _Solved:
     offset: int
 
 
+@dataclass(frozen=True)
+class Range:
+    """A size that depends on data: its name, and the bounds that torch knows."""
+
+    name: str
+    minimum: int | None
+    maximum: int | None
+
+
 @dataclass
 class SizeTable:
     """Names, bounds and example values of a program's symbolic sizes.
@@ -29,12 +40,55 @@ class SizeTable:
     Attributes:
         symbols: what each call binds, in order.
         examples: the value that each symbol had at export, where it is known.
+        ranges: torch's range constraints, by its own symbols.
     """
 
     symbols: tuple[SymbolSpec, ...] = ()
     examples: dict[str, int] = field(default_factory=dict)
+    ranges: Mapping[Any, Any] = field(default_factory=dict)
+    _read: list[Range] = field(default_factory=list)
     _names: dict[Any, str] = field(default_factory=dict)
     _solved: dict[str, _Solved] = field(default_factory=dict)
+    _given: dict[Any, Expr] = field(default_factory=dict)
+
+    @property
+    def names(self) -> frozenset[str]:
+        """Names of all symbols."""
+        return frozenset(self._names.values()) | {spec.name for spec in (*self.symbols, *self._read)}
+
+    def bind(self, size: Any) -> Range | None:
+        """Name an unbacked SymInt, and return its range; None where it is known already.
+
+        Raises:
+            ImportProgramError: it is computed from what is not known.
+        """
+        expr = size.node.expr if isinstance(size, torch.SymInt) else size
+        if isinstance(expr, int) or all(s in self._names or s in self._given for s in expr.free_symbols):
+            return None
+        if not expr.is_Symbol:
+            raise ImportProgramError(f"size '{expr}' depends on data in a way that no single number tells")
+        bounds = self.ranges.get(expr)
+        ends = (None, None) if bounds is None else (bounds.lower, bounds.upper)
+        minimum, maximum = (int(end) if end is not None and end.is_Integer else None for end in ends)
+        name = self._names[expr] = _fresh_name(str(expr), set(self.names))
+        self._read.append(Range(name, minimum, maximum))
+        return self._read[-1]
+
+    def new_name(self, wanted: str) -> str:
+        """Return a name for what no symbol of torch's stands for."""
+        name = _fresh_name(wanted, set(self.names))
+        self._read.append(Range(name, None, None))
+        return name
+
+    def give(self, size: Any, value: Expr) -> None:
+        """Let a SymInt that is new, as those of inner graphs are, stand for ``value``."""
+        symbol = size.node.expr
+        if symbol.is_Symbol and symbol not in self._names:
+            self._given[symbol] = value
+
+    def of_sympy(self, expr: Any) -> Expr:
+        """Return torch's own form of a size as an expression; raises ImportProgramError as ``expr`` does."""
+        return self._solve(self._from_sympy(expr))
 
     def expr(self, size: Any) -> Expr:
         """Return a size of the program (int, SymInt) as an expression.
@@ -43,7 +97,7 @@ class SizeTable:
             ImportProgramError: the size depends on data, or has a form that no expression covers.
         """
         if isinstance(size, torch.SymInt):
-            return self._solve(self._from_sympy(size.node.expr))
+            return self.of_sympy(size.node.expr)
         return Expr.const(int(size))
 
     def sample_points(self) -> list[dict[str, int]]:
@@ -52,7 +106,7 @@ class SizeTable:
         The others differ from the example by multiples of a highly composite number, so that whatever divisibility
         the program was exported under still holds.
         """
-        points = [dict(self.examples)]
+        points = [self._with_read(dict(self.examples), 3)]
         for step in (5040, 12):
             for seed in range(3):
                 point = {}
@@ -60,8 +114,15 @@ class SizeTable:
                     value = self.examples[spec.name] + step * (1 + (seed + 1) * (position + 1) % 7)
                     in_range = spec.maximum is None or value <= spec.maximum
                     point[spec.name] = value if in_range else self.examples[spec.name]
-                points.append(point)
+                points.append(self._with_read(point, 7 + step * seed))
         return points
+
+    def _with_read(self, point: dict[str, int], wanted: int) -> dict[str, int]:
+        """Add values near ``wanted`` for the sizes that depend on data."""
+        for position, size in enumerate(self._read, start=1):
+            value = max(wanted * position, size.minimum or 0)
+            point[size.name] = value if size.maximum is None else min(value, size.maximum)
+        return point
 
     def _solve(self, expr: Expr) -> Expr:
         if not self._solved or not expr.symbols & self._solved.keys():
@@ -82,6 +143,8 @@ class SizeTable:
         match type(expr).__name__, expr.args:
             case _, () if expr.is_Integer:
                 return Expr.const(int(expr))
+            case _, () if expr in self._given:
+                return self._given[expr]
             case _, () if expr.is_Symbol:
                 if expr not in self._names:
                     raise ImportProgramError(
@@ -149,27 +212,30 @@ def size_table(arguments: Sequence[tuple[str, Any]], ranges: Mapping[Any, Any]) 
     """Name the sizes that the arguments bring.
 
     Args:
-        arguments: path and fake tensor per argument of main.
+        arguments: path and fake tensor per argument of main; a symbolic number for one that is a number.
         ranges: the exported program's range constraints, by sympy expression.
 
     Raises:
         ImportProgramError: a size cannot be computed from the arguments' dimensions.
     """
-    table = SizeTable()
+    table = SizeTable(ranges=ranges)
     dims = [
         (position, dim, path, size)
         for position, (path, value) in enumerate(arguments)
-        for dim, size in enumerate(value.shape)
+        for dim, size in enumerate(_sizes_of(value))
         if isinstance(size, torch.SymInt)
     ]
     given = _user_names(dims)
+    # An integer has a name already.
+    given = {value.node.expr: path for path, value in arguments if isinstance(value, torch.SymInt)} | given
     used: set[str] = set()
     specs: list[SymbolSpec] = []
     for position, dim, _, size in dims:
         expr = size.node.expr
         if expr.is_Symbol and expr not in table._names:
             name = table._names[expr] = _fresh_name(given.get(expr), used)
-            specs.append(_spec(name, position, dim, ranges.get(expr)))
+            lowest = 0 if isinstance(arguments[position][1], torch.Tensor) else _LEAST
+            specs.append(_spec(name, position, dim, ranges.get(expr), lowest=lowest))
             table.examples[name] = _example(size, specs[-1])
     for position, dim, path, size in dims:
         expr = size.node.expr
@@ -186,6 +252,13 @@ def size_table(arguments: Sequence[tuple[str, Any]], ranges: Mapping[Any, Any]) 
         table.examples[name] = _example(size, specs[-1])
     table.symbols = tuple(specs)
     return table
+
+
+def _sizes_of(value: Any) -> Sequence[Any]:
+    """Return what an argument tells of sizes: its shape, or itself where it is an integer."""
+    if isinstance(value, torch.Tensor):
+        return tuple(value.shape)
+    return (value,) if isinstance(value, torch.SymInt) else ()
 
 
 def _affine(expr: Any, unknown: Sequence[Any], path: str, dim: int) -> tuple[int, int]:
@@ -218,7 +291,8 @@ def _user_names(dims: Sequence[tuple[int, int, str, Any]]) -> dict[Any, str]:
 
 
 def _fresh_name(wanted: str | None, used: set[str]) -> str:
-    if wanted is None or wanted in ("min", "max"):
+    wanted = wanted and _identifier(wanted)
+    if not wanted or not wanted.isidentifier() or wanted in ("min", "max"):
         candidates = (f"s{number}" for number in count())
     else:
         candidates = (f"{wanted}_{number}" if number else wanted for number in count())
@@ -232,10 +306,12 @@ def _identifier(text: str) -> str:
     return "_".join(part for part in name.split("_") if part)
 
 
-def _spec(name: str, argument: int, dim: int, bounds: Any, divisor: int = 1, remainder: int = 0) -> SymbolSpec:
-    minimum, maximum = 0, None
+def _spec(
+    name: str, argument: int, dim: int, bounds: Any, divisor: int = 1, remainder: int = 0, lowest: int = 0
+) -> SymbolSpec:
+    minimum, maximum = lowest, None
     if bounds is not None:
-        minimum = max(int(bounds.lower), 0)
+        minimum = max(int(bounds.lower), lowest) if bounds.lower.is_Integer else lowest
         maximum = int(bounds.upper) if bounds.upper.is_Integer else None
     return SymbolSpec(name, argument, dim, minimum, maximum, divisor, remainder)
 

@@ -100,7 +100,7 @@ class CudaGraph:
             )
         results = [static.tensor() for static in self._outputs]
         self.replay(arguments, results)
-        return self._session.outputs.nest(results)
+        return self._session.outputs.nest(results, arguments, bound)
 
     def replay(self, arguments: Sequence[Tensor], results: Sequence[Tensor]) -> None:
         """Run the captured program; put its results into ``results`` where they are other tensors than its own."""
@@ -220,7 +220,7 @@ class GraphedCalls:
                 self._graphs[id(bound)] = (bound, graph)
         results = self._session.outputs.make(arguments, bound, out)
         graph.replay(arguments, results)
-        return self._session.outputs.nest(results) if out is None else out
+        return self._session.outputs.nest(results, arguments, bound, out)
 
 
 def _text(sizes: Mapping[str, int]) -> str:

@@ -41,7 +41,7 @@ class ScratchKind:
     def _refuse(self, *_: Any) -> Any:
         raise AssertionError("scratch memory is never a caller's tensor")
 
-    dtype = to_dtype = is_contiguous = address = view = pack = assign = span = _refuse
+    dtype = to_dtype = is_contiguous = address = view = pack = permute = assign = span = _refuse
 
 
 SCRATCH = ScratchKind()

@@ -51,6 +51,20 @@ class DeviceArray:
                 self._owner.use_on(stream)
             self.stream = stream
 
+    def permute(self, dims: Sequence[int]) -> "DeviceArray":
+        """Return a view with the dimensions in another order."""
+        strides = self.strides or _row_major(self)
+        shape = tuple(self.shape[dim] for dim in dims)
+        return DeviceArray(
+            self.gpu,
+            self.address,
+            shape,
+            self.element,
+            self.stream,
+            self._owner,
+            tuple(strides[dim] for dim in dims),
+        )
+
     @property
     def nbytes(self) -> int:
         """Size of the elements."""
@@ -75,9 +89,14 @@ class DeviceArray:
         return make_capsule(Region(self.address, self.shape, strides, self.element, self.__dlpack_device__()), self)
 
     def numpy(self) -> Array:
-        """Return a copy in the host's memory, after waiting for the elements."""
+        """Return a copy in the host's memory, after waiting for the elements; its dimensions lie in the same order."""
         if self.strides is not None:
-            raise ArgumentError("only a contiguous tensor can be copied to the host as it lies")
+            strides = self.strides
+            order = sorted(range(len(strides)), key=lambda dim: -strides[dim])
+            dense = _normal(self.permute(order))
+            if dense.strides is not None:
+                raise ArgumentError("only a tensor without gaps can be copied to the host as it lies")
+            return dense.numpy().transpose(np.argsort(order))
         array = np.empty(self.shape, self.dtype)
         queue = CudaQueue(self.gpu, self.stream)
         with self.gpu.current():
@@ -125,6 +144,10 @@ class DeviceKind:
     def pack(self, value: Any) -> Any:
         """Refuse: only the library that made a tensor can copy it element by element."""
         raise ArgumentError("a tensor of the GPU must be contiguous", fix="make a contiguous copy with its own library")
+
+    def permute(self, value: Any, dims: Sequence[int]) -> Any:
+        """Return a view of the same memory."""
+        return value.permute(dims)
 
     def assign(self, value: Any, source: Any, dtype: DType) -> None:
         """Copy on the GPU."""
@@ -190,6 +213,10 @@ class TorchDeviceKind:
     def pack(self, value: Any) -> Any:
         """Return ``value.contiguous()``, which torch enqueues on its current stream."""
         return value.contiguous()
+
+    def permute(self, value: Any, dims: Sequence[int]) -> Any:
+        """Return ``value.permute(dims)``."""
+        return value.permute(dims)
 
     def assign(self, value: Any, source: Any, dtype: DType) -> None:
         """Let torch copy, on its current stream, whatever the strides."""

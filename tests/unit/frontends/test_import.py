@@ -115,7 +115,8 @@ def test_nested_inputs_and_outputs() -> None:
     assert names == ["args[0]['mask'][0]", "args[0]['mask'][1]", "args[1][0]", "args[1][1]", "extra"] or names == [
         "args_0['mask'][0]", "args_0['mask'][1]", "args_1[0]", "args_1[1]", "extra",
     ]  # fmt: skip
-    result = signature.outputs.unflatten(lambda number: number)
+    result = signature.outputs.unflatten(lambda number: number, lambda number: signature.arguments[number].name)
+    assert result["pair"].right == signature.arguments[2].name
     assert set(result) == {"sum", "parts", "pair"}
     assert result["parts"][1] == (None, 7, "word")
     assert result["pair"]._fields == ("left", "right")
@@ -131,11 +132,16 @@ def test_names_are_those_of_forward() -> None:
 
 
 def test_outputs_may_be_inputs_and_repeat() -> None:
-    module = imported(lambda x, y: (x, y + 1, x), torch.ones(2), torch.ones(2))
+    module = imported(lambda x, y: (x, (z := y + 1), x, z), torch.ones(2), torch.ones(2))
     signature = signature_of(module)
-    assert [str(result.shape[0]) for result in signature.results] == ["2", "2", "2"]
-    returned = main_of(module).entry_block.operations[-1].operands
-    assert returned[0] == returned[2] == main_of(module).arguments[0]
+    # An input comes back as it is, and a value that is returned twice is one result.
+    assert [str(result.shape[0]) for result in signature.results] == ["2"]
+    assert signature.outputs.unflatten(str, lambda number: f"argument {number}") == (
+        "argument 0",
+        "0",
+        "argument 0",
+        "0",
+    )
 
 
 def test_constant_arguments_are_part_of_the_structure() -> None:

@@ -80,7 +80,9 @@ class Host:
         with ir.InsertionPoint(self._block), old.location:
             match old:
                 case ReadSizeOp():
-                    ReadSizeOp(self.value(old.count), old.label, old.minimum, old.maximum, ir.IndexType.get())
+                    ReadSizeOp(
+                        self.value(old.count), old.label, old.minimum, old.maximum, old.checks, ir.IndexType.get()
+                    )
                 case BranchOp():
                     inputs, outputs = self._tensors(old)
                     made = BranchOp(self.value(old.predicate), inputs, [], old.then, old.otherwise, None, outputs)
