@@ -13,8 +13,9 @@ CUDA = 2
 """Device type of a GPU's memory."""
 
 _NAME = b"dltensor"
-_CODES = {"int": 0, "uint": 1, "float": 2, "bool": 6}
-_BFLOAT = 4
+_CODES = {"int": 0, "uint": 1, "float": 2, "complex": 5, "bool": 6}
+# Kinds of floats that have codes of their own.
+_FLOATS = {DType.BFLOAT16: 4, DType.FLOAT8_E4M3FN: 10, DType.FLOAT8_E5M2: 12}
 
 
 class _Tensor(ctypes.Structure):
@@ -89,7 +90,7 @@ def _dtype(code: int, bits: int, lanes: int) -> DType:
 
 
 def _code(dtype: DType) -> int:
-    return _BFLOAT if dtype is DType.BFLOAT16 else _CODES[dtype.kind]
+    return _FLOATS.get(dtype, _CODES[dtype.kind])
 
 
 def make_capsule(region: Region, owner: Any) -> Any:

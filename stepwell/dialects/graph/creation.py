@@ -27,7 +27,7 @@ class ConstantOp(GraphOperation, name="constant", traits=[Pure]):
     @classmethod
     def evaluate(cls, op: Any, *arrays: Any) -> Any:
         dtype = DType.from_name(ir.StringAttr(op.dtype).value)
-        return np.array(op.value.value, dtype=dtype.numpy)
+        return dtype.cast(op.value.value)
 
 
 class SizeOp(GraphOperation, name="size", traits=[Pure]):

@@ -16,9 +16,9 @@ from stepwell.support.dtypes import DType
 
 
 def in_float32(function: Callable[..., Any], *arrays: Any) -> Any:
-    """Apply ``function``; 16-bit floats are computed in float32 and rounded once, as torch and the kernels do."""
+    """Apply ``function``; floats of 16 and 8 bits are computed in float32 and rounded once, as torch and the kernels do."""
     dtype = arrays[0].dtype
-    narrow = DType.from_numpy(dtype) in (DType.FLOAT16, DType.BFLOAT16)
+    narrow = DType.from_numpy(dtype).is_narrow_float
     with np.errstate(all="ignore"):
         result = function(*(array.astype(np.float32) if narrow else array for array in arrays))
         return np.asarray(result).astype(dtype)
@@ -136,4 +136,4 @@ class ConvertOp(GraphOperation, name="convert", traits=[Pure]):
             if source.is_float and not target.is_float:
                 # Through int64, so that a value out of range wraps in a narrow target as it does in torch.
                 return arrays[0].astype(np.float64).astype(np.int64).astype(target.numpy)
-            return arrays[0].astype(target.numpy)
+            return target.cast(arrays[0])

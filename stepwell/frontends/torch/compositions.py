@@ -49,6 +49,30 @@ def as_strided_scatter(
     return operand.flatten().scatter(0, places.flatten(), source.flatten()).view(operand.shape)
 
 
+@composes("aten._scaled_mm.default")
+def scaled_mm(
+    lhs: Tensor,
+    rhs: Tensor,
+    scale_lhs: Tensor,
+    scale_rhs: Tensor,
+    bias: Tensor | None = None,
+    scale_result: Tensor | None = None,
+    out_dtype: torch.dtype | None = None,
+    use_fast_accum: bool = False,
+) -> Tensor:
+    """A product of 8-bit floats in float32; scales are of whole operands, of rows (m, 1) or of columns (1, n)."""
+    numbers = scale_lhs.numel() == 1 and scale_rhs.numel() == 1
+    lines = tuple(scale_lhs.shape) == (lhs.shape[0], 1) and tuple(scale_rhs.shape) == (1, rhs.shape[1])
+    if scale_result is not None or not (numbers or lines):
+        return NotImplemented
+    if numbers:
+        scale_lhs, scale_rhs = scale_lhs.reshape(()), scale_rhs.reshape(())
+    product = (lhs.float() @ rhs.float()) * (scale_lhs * scale_rhs)
+    if bias is not None:
+        product = product + bias
+    return product.to(out_dtype or lhs.dtype)
+
+
 @composes("aten._trilinear.default")
 def trilinear(
     first: Tensor,
@@ -92,8 +116,6 @@ def euclidean_distance(first: Tensor, second: Tensor) -> Tensor:
 @composes("aten.angle.default")
 def angle(operand: Tensor) -> Tensor:
     """The angle of a real number: pi where it is negative."""
-    if operand.is_complex():
-        return NotImplemented
     real = operand if operand.is_floating_point() else operand.to(torch.get_default_dtype())
     return torch.where(real.isnan(), real, torch.where(real < 0, math.pi, 0.0).to(real.dtype))
 

@@ -10,8 +10,6 @@ from stepwell.dialects.graph.base import GraphOperation
 from stepwell.frontends.torch.importer import Importer, Value
 from stepwell.support.dtypes import DType
 
-_ROUNDED = (DType.FLOAT16, DType.BFLOAT16)
-
 
 def promoted_dtype(*arguments: Any, to_float: bool = False) -> DType:
     """Return the dtype in which torch computes an elementwise op.
@@ -35,8 +33,8 @@ def is_exact(value: Any, dtype: DType) -> bool:
 
 
 def working_dtype(dtype: DType, *scalars: Any) -> DType:
-    """Return the dtype to compute in: torch does not round a scalar to a 16-bit dtype before it computes."""
-    inexact = dtype in _ROUNDED and not all(is_exact(scalar, dtype) for scalar in scalars)
+    """Return the dtype to compute in: torch does not round a scalar to a dtype of 16 bits before it computes."""
+    inexact = dtype.is_narrow_float and not all(is_exact(scalar, dtype) for scalar in scalars)
     return DType.FLOAT32 if inexact else dtype
 
 

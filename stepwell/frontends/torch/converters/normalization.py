@@ -153,7 +153,7 @@ def convert_batch_norm_without_statistics(
 ) -> list[Value | None]:
     """Normalise by the batch's own statistics, as instance norm does over a reshaped operand."""
     dtype = meta_of(operand).dtype
-    wide = DType.FLOAT32 if dtype in (DType.FLOAT16, DType.BFLOAT16) else dtype
+    wide = DType.FLOAT32 if dtype.is_narrow_float else dtype
     return list(_by_batch_statistics(importer, operand, weight, bias, eps, wide)[:3])
 
 

@@ -51,7 +51,7 @@ def contract(
         return arith.addi(total, arith.muli(x, y))
 
     (value,) = build.generic([(lhs.value, maps[0]), (rhs.value, maps[1])], [(start, maps[2])], iterators, body)
-    wide = DType.FLOAT32 if dtype in (DType.FLOAT16, DType.BFLOAT16) else dtype
+    wide = DType.FLOAT32 if dtype.is_narrow_float else dtype
     return Tensor(value, lhs.meta.with_shape(shape).with_dtype(wide))
 
 

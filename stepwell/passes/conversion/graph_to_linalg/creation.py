@@ -15,7 +15,10 @@ def lower_constant(build: Builder, op: Any) -> Tensor:
     meta = result_meta(op)
     kind = element_type(meta.dtype)
     value = op.value.value
-    scalar = ir.FloatAttr.get(kind, float(value)) if meta.dtype.is_float else ir.IntegerAttr.get(kind, int(value))
+    if meta.dtype.is_float:
+        scalar = ir.FloatAttr.get(kind, float(meta.dtype.cast(value)))
+    else:
+        scalar = ir.IntegerAttr.get(kind, int(value))
     splat = ir.DenseElementsAttr.get_splat(build.type_of(meta), scalar)
     return Tensor(arith.constant(splat.type, splat), meta)
 

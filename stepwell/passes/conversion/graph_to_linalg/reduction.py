@@ -41,7 +41,7 @@ Combine = Any
 
 def wide_dtype(dtype: DType) -> DType:
     """Return the dtype that sums of ``dtype`` accumulate in."""
-    return DType.FLOAT32 if dtype in (DType.FLOAT16, DType.BFLOAT16) else dtype
+    return DType.FLOAT32 if dtype.is_narrow_float else dtype
 
 
 def reduction_maps(rank: int, dims: Sequence[int], keepdim: bool) -> tuple[Any, Any, list[str]]:

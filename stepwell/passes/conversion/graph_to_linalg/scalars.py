@@ -12,21 +12,21 @@ def element_type(dtype: DType) -> Any:
 
 
 def compute_type(dtype: DType) -> Any:
-    """Return the type that scalar code computes in: float32 for the two 16-bit floats, else the element type."""
-    return ir.F32Type.get() if dtype in (DType.FLOAT16, DType.BFLOAT16) else element_type(dtype)
+    """Return the type that scalar code computes in: float32 for floats of 16 and 8 bits, else the element type."""
+    return ir.F32Type.get() if dtype.is_narrow_float else element_type(dtype)
 
 
 def widen(scalar: Any) -> Any:
-    """Extend a 16-bit float to float32; leave other scalars alone."""
-    if isinstance(scalar.type, ir.F16Type | ir.BF16Type):
+    """Extend a float of 16 or 8 bits to float32; leave other scalars alone."""
+    if isinstance(scalar.type, ir.FloatType) and ir.FloatType(scalar.type).width < 32:
         return arith.extf(ir.F32Type.get(), scalar)
     return scalar
 
 
 def narrow(scalar: Any, dtype: DType) -> Any:
-    """Round a float32 scalar to a 16-bit float ``dtype``; leave other scalars alone."""
+    """Round a float32 scalar to a ``dtype`` of 16 or 8 bits; leave other scalars alone."""
     target = element_type(dtype)
-    if scalar.type != target and dtype in (DType.FLOAT16, DType.BFLOAT16):
+    if scalar.type != target and dtype.is_narrow_float:
         return arith.truncf(target, scalar)
     return scalar
 

@@ -18,7 +18,7 @@ def _accumulator(dtype: DType) -> Any:
     """Return the type that torch accumulates in on the CPU: double for float, float for the 16-bit floats."""
     if dtype is DType.FLOAT32:
         return ir.F64Type.get()
-    return ir.F32Type.get() if dtype in (DType.FLOAT16, DType.BFLOAT16) else element_type(dtype)
+    return ir.F32Type.get() if dtype.is_narrow_float else element_type(dtype)
 
 
 def _to_accumulator(scalar: Any, dtype: DType) -> Any:

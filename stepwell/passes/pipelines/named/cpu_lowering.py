@@ -34,6 +34,7 @@ class CpuLoweringPipeline(NamedPipeline):
             # them.
             "lower-affine",
             "expand-math,expand-remainders",
+            "expand-byte-floats",
             "expand-narrow-floats",
             # Loops become functions while captured values are still pure ops over the arguments, easy to recompute.
             "cpu-outline-parallel",

@@ -38,6 +38,7 @@ class CudaLoweringPipeline(NamedPipeline):
             "lower-asserts{atomic=true}",
             "lower-affine",
             "expand-math,expand-remainders",
+            "expand-byte-floats",
             "expand-narrow-floats{bfloat16=true}",
             # Launches become entries while captured values are still pure ops over the arguments, easy to recompute.
             "gpu-outline-launches",

@@ -13,6 +13,8 @@ from stepwell.support.dtypes import DType
 
 # dtype -> the dtypes that hold all its values exactly.
 _EXACT_IN = {
+    DType.FLOAT8_E4M3FN: {DType.FLOAT16, DType.BFLOAT16, DType.FLOAT32, DType.FLOAT64},
+    DType.FLOAT8_E5M2: {DType.FLOAT16, DType.BFLOAT16, DType.FLOAT32, DType.FLOAT64},
     DType.FLOAT16: {DType.FLOAT32, DType.FLOAT64},
     DType.BFLOAT16: {DType.FLOAT32, DType.FLOAT64},
     DType.FLOAT32: {DType.FLOAT64},

@@ -141,6 +141,8 @@ def _compare(
 
 
 def _to_double(tensor: torch.Tensor) -> torch.Tensor:
+    if tensor.dtype.is_complex:
+        return tensor.to(torch.complex128)
     return tensor.double() if tensor.dtype.is_floating_point else tensor
 
 

@@ -18,15 +18,14 @@ def difference(got: torch.Tensor, eager: torch.Tensor, exact: torch.Tensor, fami
         return f"dtype {got.dtype}, not {eager.dtype}"
     if got.shape != eager.shape:
         return f"shape {list(got.shape)}, not {list(eager.shape)}"
-    if not got.dtype.is_floating_point:
+    if not (got.dtype.is_floating_point or got.dtype.is_complex):
         wrong = got != eager
         return _first(wrong, got, eager, eager) if wrong.any() else ""
-    y, reference, best = got.double(), eager.double(), exact.double()
-    wrong = torch.isnan(y) != torch.isnan(reference)
-    infinite = torch.isinf(reference) | torch.isinf(y)
-    wrong |= infinite & (y != reference) & ~torch.isnan(y)
+    wide = torch.complex128 if got.dtype.is_complex else torch.float64
+    y, reference, best = got.to(wide), eager.to(wide), exact.to(wide)
+    wrong = _special(y, reference)
     finite = torch.isfinite(y) & torch.isfinite(reference) & torch.isfinite(best)
-    zero = torch.zeros_like(y)
+    zero = torch.zeros(y.shape, dtype=torch.float64)
     error = torch.where(finite, (y - best).abs(), zero)
     eager_error = torch.where(finite, (reference - best).abs(), zero)
     size = torch.where(finite, best.abs(), zero)
@@ -37,6 +36,14 @@ def difference(got: torch.Tensor, eager: torch.Tensor, exact: torch.Tensor, fami
     allowed = 4 * eager_error + ROUNDINGS[family] * info.eps * torch.clamp(size, min=info.tiny)
     wrong |= error > allowed
     return _first(wrong, got, eager, exact) if wrong.any() else ""
+
+
+def _special(y: torch.Tensor, reference: torch.Tensor) -> torch.Tensor:
+    """Return where one is NaN or infinite and the other is not the same; of complex numbers in either part."""
+    if y.is_complex():
+        return _special(y.real, reference.real) | _special(y.imag, reference.imag)
+    infinite = torch.isinf(reference) | torch.isinf(y)
+    return (torch.isnan(y) != torch.isnan(reference)) | (infinite & (y != reference) & ~torch.isnan(y))
 
 
 def _first(wrong: torch.Tensor, got: torch.Tensor, eager: torch.Tensor, exact: torch.Tensor) -> str:

@@ -6,20 +6,31 @@ import numpy as np
 
 from stepwell.dialects.graph.base import GraphOperation
 from stepwell.support.bindings import func
+from stepwell.support.dtypes import DType
 from stepwell.support.module import Module
 
 
 def evaluate(module: Module, inputs: list[np.ndarray]) -> list[np.ndarray]:
     """Return main's results; the module's sizes must be static."""
     function = next(op for op in module.operation.regions[0].blocks[0].operations if isinstance(op, func.FuncOp))
-    values: dict[Any, np.ndarray] = dict(zip(function.arguments, inputs, strict=True))
+    values: dict[Any, np.ndarray] = dict(zip(function.arguments, map(_as_real, inputs), strict=True))
     for op in function.entry_block.operations:
         arrays = [values[operand] for operand in op.operands]
         if isinstance(op, func.ReturnOp):
-            return arrays
+            assert module.signature is not None
+            return [_as(spec.dtype, array) for spec, array in zip(module.signature.results, arrays, strict=True)]
         assert isinstance(op, GraphOperation), f"{op} is no graph op"
         found = type(op).evaluate(op, *arrays)
         found = found if isinstance(found, tuple | list) else [found]
         for result, array in zip(op.operation.results, found, strict=True):
             values[result] = np.asarray(array)
     raise AssertionError("main returns nothing")
+
+
+def _as_real(array: np.ndarray) -> np.ndarray:
+    """Return a complex array as the IR has it: with real and imaginary parts along a last dimension."""
+    return array.reshape(*array.shape, 1).view(array.real.dtype) if array.dtype.kind == "c" else array
+
+
+def _as(dtype: DType, array: np.ndarray) -> np.ndarray:
+    return np.ascontiguousarray(array).view(dtype.numpy)[..., 0] if dtype.is_complex else array

@@ -21,6 +21,11 @@ class Inputs:
         drawn = torch.rand(shape, generator=self._generator, dtype=torch.float64)
         return (drawn * (high - low) + low).to(dtype)
 
+    def complexes(self, *shape: int, dtype: torch.dtype = torch.complex64, size: float = 2.0) -> torch.Tensor:
+        """Return numbers whose parts are drawn evenly from ``-size`` to ``size``."""
+        parts = [self.floats(*shape, dtype=dtype.to_real(), low=-size, high=size) for _ in range(2)]
+        return torch.complex(*parts)
+
     def integers(self, *shape: int, dtype: torch.dtype = torch.int64, low: int = -20, high: int = 20) -> torch.Tensor:
         """Return whole numbers from ``low`` to ``high``, inclusive."""
         return torch.randint(low, high + 1, shape, generator=self._generator).to(dtype)
@@ -35,6 +40,8 @@ class Inputs:
             return self.bools(*shape)
         if dtype.is_floating_point:
             return self.floats(*shape, dtype=dtype)
+        if dtype.is_complex:
+            return self.complexes(*shape, dtype=dtype)
         return self.integers(*shape, dtype=dtype, low=0 if dtype is torch.uint8 else -20)
 
     def permutation(self, size: int) -> torch.Tensor:
