@@ -48,6 +48,23 @@ func.func @multiply_by_one(%x: tensor<4xf32>) -> (tensor<4xf32>, tensor<4xf32>) 
 
 // -----
 
+// What a concatenation has put together is taken back: all of an operand, or part of one.
+// CHECK-LABEL: func.func @slices_of_concatenation
+func.func @slices_of_concatenation(%x: tensor<?x3xf32, ["n"]>, %y: tensor<?x4xf32, ["n"]>)
+    -> (tensor<?x4xf32, ["n"]>, tensor<?x2xf32, ["n"]>, tensor<?x3xf32, ["n"]>) {
+  // CHECK-NEXT: %[[BOTH:.*]] = "graph.cat"(%arg0, %arg1)
+  // CHECK-NEXT: %[[PART:.*]] = "graph.slice"(%arg0) {dim = 1 : i64, end = "3", start = "1", step = 1 : i64}
+  // CHECK-NEXT: %[[ACROSS:.*]] = "graph.slice"(%[[BOTH]])
+  // CHECK-NEXT: return %arg1, %[[PART]], %[[ACROSS]]
+  %0 = "graph.cat"(%x, %y) {dim = 1 : i64, operandSegmentSizes = array<i32: 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0>} : (tensor<?x3xf32, ["n"]>, tensor<?x4xf32, ["n"]>) -> tensor<?x7xf32, ["n"]>
+  %1 = "graph.slice"(%0) {dim = 1 : i64, end = "7", start = "3", step = 1 : i64} : (tensor<?x7xf32, ["n"]>) -> tensor<?x4xf32, ["n"]>
+  %2 = "graph.slice"(%0) {dim = 1 : i64, end = "3", start = "1", step = 1 : i64} : (tensor<?x7xf32, ["n"]>) -> tensor<?x2xf32, ["n"]>
+  %3 = "graph.slice"(%0) {dim = 1 : i64, end = "5", start = "2", step = 1 : i64} : (tensor<?x7xf32, ["n"]>) -> tensor<?x3xf32, ["n"]>
+  return %1, %2, %3 : tensor<?x4xf32, ["n"]>, tensor<?x2xf32, ["n"]>, tensor<?x3xf32, ["n"]>
+}
+
+// -----
+
 // CHECK-LABEL: func.func @batch_norm_of_convolution
 func.func @batch_norm_of_convolution(
     %x: tensor<1x2x8x8xf32>, %w: tensor<4x2x3x3xf32> {stepwell.kind = "parameter"},

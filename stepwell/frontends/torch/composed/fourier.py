@@ -1,0 +1,156 @@
+"""Discrete Fourier transforms of sizes known at import, as products with small matrices.
+
+A transform of size ``n`` is a product with a matrix where ``n`` is small; else ``n = first * second`` is split as
+J. W. Cooley and J. W. Tukey do ("An algorithm for the machine calculation of complex Fourier series", 1965): transforms
+of the columns, a turn of each element (the twiddle factors), transforms of the rows.  A large prime becomes a cyclic
+convolution of a size with small factors (L. Bluestein, "A linear filtering approach to the computation of discrete
+Fourier transform", 1970).
+
+Matrices are computed in float64 from integers below ``n``, so that they are exact to the last bit or so; they depend on
+sizes alone and are prepared once.  Real and imaginary part of an element lie beside each other in the last two
+dimensions ``(2, n)``, so that one real product does for both; of a real operand they are ``(1, n)``.
+"""
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from stepwell.frontends.torch.complex_compositions import composes_complex, parts_of
+from stepwell.frontends.torch.compositions import composes
+
+# Up to here a product with the whole matrix, at the speed of matrix products, is as fast as any algorithm.
+DIRECT = 32
+# Primes above go by Bluestein's algorithm, which takes three transforms of more than twice the size.
+DIRECT_PRIME = 128
+
+
+def _turns(numbers: Tensor, size: int) -> tuple[Tensor, Tensor]:
+    """Return cosine and sine of ``2 pi numbers / size`` for whole numbers."""
+    angle = (numbers % size).to(torch.float64) * (2 * math.pi / size)
+    return angle.cos(), angle.sin()
+
+
+def _matrix(size: int, sign: int, like: Tensor) -> Tensor:
+    """Return the matrix (2 size, 2 size) that transforms real parts followed by imaginary ones."""
+    places = torch.arange(size, device=like.device)
+    real, imaginary = _turns(places.unsqueeze(1) * places, size)
+    imaginary = sign * imaginary
+    upper, lower = torch.cat([real, imaginary], 1), torch.cat([-imaginary, real], 1)
+    return torch.cat([upper, lower], 0).to(like.dtype)
+
+
+def _turned(operand: Tensor, real: Tensor, imaginary: Tensor) -> Tensor:
+    """Multiply (..., 2, *dims), or a real (..., 1, *dims), by the numbers ``real + i imaginary`` (*dims) in float64."""
+    real, imaginary = real.to(operand.dtype), imaginary.to(operand.dtype)
+    place = -1 - real.dim()
+    x = operand.select(place, 0)
+    if operand.shape[place] == 1:
+        return torch.stack([x * real, x * imaginary], place)
+    y = operand.select(place, 1)
+    return torch.stack([x * real - y * imaginary, x * imaginary + y * real], place)
+
+
+def _factor(size: int) -> int:
+    """Return the divisor nearest to the root of a size from below; 1 for a prime."""
+    return next(divisor for divisor in range(math.isqrt(size), 0, -1) if size % divisor == 0)
+
+
+def transform(operand: Tensor, sign: int) -> Tensor:
+    """Return the transform (..., 2, n) of (..., 2, n), or of a real (..., 1, n), not scaled."""
+    planes, size = operand.shape[-2:]
+    first = _factor(size)
+    if size <= DIRECT or (first == 1 and size <= DIRECT_PRIME):
+        flat = operand.flatten(-2) @ _matrix(size, sign, operand)[: planes * size]
+        return flat.unflatten(-1, (2, size))
+    if first == 1:
+        return _by_convolution(operand, sign)
+    second = size // first
+    # Element j = j1 * second + j2 of the operand, k = k2 * first + k1 of the result.
+    columns = operand.unflatten(-1, (first, second)).movedim(-1, -3)
+    places = torch.arange(second, device=operand.device).unsqueeze(1) * torch.arange(first, device=operand.device)
+    real, imaginary = _turns(places, size)
+    turned = _turned(transform(columns, sign).movedim(-3, -2), real, sign * imaginary)
+    return transform(turned.movedim(-1, -3), sign).movedim(-3, -1).flatten(-2)
+
+
+def _by_convolution(operand: Tensor, sign: int) -> Tensor:
+    """Return the transform of a size that has no factors: jk = (j**2 + k**2 - (k - j)**2) / 2."""
+    size = operand.shape[-1]
+    wide = 1 << (2 * size - 2).bit_length()
+    places = torch.arange(size, device=operand.device)
+    # Half turns: squares are taken modulo twice the size, while they are exact.
+    real, imaginary = _turns(places * places, 2 * size)
+    chirp = torch.stack([real, -sign * imaginary])
+    gap = chirp.new_zeros(2, wide - 2 * size + 1)
+    kernel = transform(torch.cat([chirp, gap, chirp[:, 1:].flip(1)], 1), -1)
+    turned = _turned(operand, real, sign * imaginary)
+    spectrum = transform(torch.nn.functional.pad(turned, (0, wide - size)), -1)
+    found = transform(_turned(spectrum, *kernel.unbind(0)), 1)[..., :size] / wide
+    return _turned(found, real, sign * imaginary)
+
+
+def _scale(operand: Tensor, normalization: int, count: int) -> Tensor:
+    """Scale: not at all (0), by the root of the number of elements (1), by that number (2)."""
+    if normalization == 0 or count == 1:
+        return operand
+    return operand * (1 / (math.sqrt(count) if normalization == 1 else count))
+
+
+def _are_known(operand: Tensor, dims: Sequence[int]) -> bool:
+    return all(isinstance(operand.shape[dim], int) for dim in dims)
+
+
+def _transform_dims(planes: Tensor, dims: Sequence[int], sign: int) -> Tensor:
+    """Transform (*shape, 2), or a real (*shape, 1), to (*shape, 2) along some dimensions of the shape, not scaled."""
+    rank = planes.dim() - 1
+    for dim in dims:
+        planes = transform(planes.movedim(dim % rank, -1), sign).movedim(-1, dim % rank)
+    return planes
+
+
+def _planes(operand: Tensor) -> Tensor:
+    return torch.stack(parts_of(operand), -1)
+
+
+def _from_planes(planes: Tensor) -> Tensor:
+    return torch.complex(planes.select(-1, 0), planes.select(-1, 1))
+
+
+@composes_complex("aten._fft_c2c.default")
+def fft_c2c(operand: Tensor, dim: Sequence[int], normalization: int, forward: bool) -> Tensor:
+    """Complex to complex."""
+    if not _are_known(operand, dim):
+        return NotImplemented
+    found = _transform_dims(_planes(operand), dim, -1 if forward else 1)
+    return _from_planes(_scale(found, normalization, math.prod(operand.shape[place] for place in dim)))
+
+
+@composes("aten._fft_r2c.default")
+def fft_r2c(operand: Tensor, dim: Sequence[int], normalization: int, onesided: bool) -> Tensor:
+    """Real to complex; the last dimension listed is halved where one side is wanted."""
+    if not _are_known(operand, dim):
+        return NotImplemented
+    *others, last = dim
+    found = _transform_dims(operand.unsqueeze(-1), [last], -1)
+    if onesided:
+        found = found.narrow(last % operand.dim(), 0, operand.shape[last] // 2 + 1)
+    found = _transform_dims(found, others, -1)
+    return _from_planes(_scale(found, normalization, math.prod(operand.shape[place] for place in dim)))
+
+
+@composes_complex("aten._fft_c2r.default")
+def fft_c2r(operand: Tensor, dim: Sequence[int], normalization: int, last_dim_size: int) -> Tensor:
+    """Complex to real; the last dimension listed holds one side of a spectrum that is its own mirror's conjugate."""
+    if not _are_known(operand, dim) or not isinstance(last_dim_size, int):
+        return NotImplemented
+    *others, last = dim
+    place, size = last % operand.dim(), last_dim_size
+    planes = _transform_dims(_planes(operand), others, 1)
+    half = planes.narrow(place, 0, size // 2 + 1)
+    real, imaginary = half.narrow(place, 1, (size - 1) // 2).flip(place).unbind(-1)
+    mirrored = torch.stack([real, -imaginary], -1)
+    found = _transform_dims(torch.cat([half, mirrored], place), [place], 1).select(-1, 0)
+    counts = [operand.shape[other] for other in others]
+    return _scale(found, normalization, math.prod([*counts, size]))
