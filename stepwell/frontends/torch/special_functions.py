@@ -32,12 +32,14 @@ _NEAR_ONE = (-1.970840454, -1.624906493, 3.429567803, 1.641345311)
 _UNDER_ONE = (1.0, 3.543889200, 1.637067800)
 
 
-def _in_double(operand: Tensor, function: Callable[[Tensor], Tensor]) -> Tensor:
+def in_double(operand: Tensor, function: Callable[[Tensor], Tensor]) -> Tensor:
+    """Return a function computed in float64, in the operand's dtype; whole numbers give torch's default one."""
     dtype = operand.dtype if operand.is_floating_point() else torch.get_default_dtype()
     return function(operand.double()).to(dtype)
 
 
-def _polynomial(x: Tensor, coefficients: tuple[float, ...]) -> Tensor:
+def polynomial(x: Tensor, coefficients: tuple[float, ...]) -> Tensor:
+    """Return the polynomial with these coefficients, the constant one first."""
     value = torch.full_like(x, coefficients[-1])
     for coefficient in reversed(coefficients[:-1]):
         value = value * x + coefficient
@@ -60,7 +62,7 @@ def lgamma(operand: Tensor) -> Tensor:
         reflected = math.log(math.pi) - (math.pi * (x - x.round())).sin().abs().log() - value
         return torch.where(x.isinf(), math.inf, torch.where(low, reflected, value))
 
-    return _in_double(operand, function)
+    return in_double(operand, function)
 
 
 @composes("aten.digamma.default")
@@ -75,12 +77,12 @@ def digamma(operand: Tensor) -> Tensor:
             steps = steps + 1 / (y + number)
         far = y + _STEPS
         inverse = 1 / (far * far)
-        value = far.log() - 0.5 / far - inverse * _polynomial(inverse, _DIGAMMA) - steps
+        value = far.log() - 0.5 / far - inverse * polynomial(inverse, _DIGAMMA) - steps
         fraction = x - x.round()
         reflected = value - math.pi / (math.pi * fraction).tan()
         return torch.where(low, torch.where(fraction == 0, math.nan, reflected), value)
 
-    return _in_double(operand, function)
+    return in_double(operand, function)
 
 
 @composes("aten.erfinv.default")
@@ -90,13 +92,13 @@ def erfinv(operand: Tensor) -> Tensor:
     def function(y: Tensor) -> Tensor:
         size = y.abs()
         square = y * y
-        middle = y * _polynomial(square, _NEAR_ZERO) / _polynomial(square, _UNDER_ZERO)
+        middle = y * polynomial(square, _NEAR_ZERO) / polynomial(square, _UNDER_ZERO)
         z = (-((1 - size) / 2).log()).sqrt()
-        tail = torch.copysign(_polynomial(z, _NEAR_ONE) / _polynomial(z, _UNDER_ONE), y)
+        tail = torch.copysign(polynomial(z, _NEAR_ONE) / polynomial(z, _UNDER_ONE), y)
         x = torch.where(size <= 0.7, middle, tail)
         for _ in range(2):
             x = x - (x.erf() - y) / (2 / math.sqrt(math.pi) * (-x * x).exp())
         ends = torch.where(size == 1, torch.copysign(torch.full_like(y, math.inf), y), math.nan)
         return torch.where(size < 1, x, ends)
 
-    return _in_double(operand, function)
+    return in_double(operand, function)
