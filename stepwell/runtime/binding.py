@@ -81,6 +81,10 @@ class Bases:
         self._prepared = prepared
         self.first_result = self.FIRST_ARGUMENT + len(passed)
 
+    def within(self, arguments: int) -> "Bases":
+        """Return the bases of a program that this one runs, and hands so many arguments."""
+        return Bases(range(arguments), (), self._prepared)
+
     def place(self, space: str, index: int, offset: int) -> Place:
         """Return where byte ``offset`` of a buffer is."""
         match space:

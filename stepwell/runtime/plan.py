@@ -1,10 +1,10 @@
 """The host's program as plain data: what the runtime executes, and the only form of it that it knows.
 
 A program binds its symbols from argument sizes, checks its guards, then goes through its steps in order: launches of
-kernels, and between them steps of the host, which reads what kernels wrote.  Every tensor is a contiguous row-major
-region of a buffer:
+kernels, and between them steps of the host, which reads what kernels wrote, and runs other programs.  Every tensor is
+a contiguous row-major region of a buffer:
 
-    argument  main's argument ``index``
+    argument  the program's argument ``index``
     arena     a block for intermediates, reused between them; arena 0 is there from the start, arena ``k`` from the k-th
               ``ReadSize`` on
     result    the fresh output ``index``
@@ -18,8 +18,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, ClassVar
 
-from stepwell.runtime.grids import GridLaunch
-from stepwell.support.dtypes import DType
+from stepwell.runtime.kernel_info import KernelInfo
+from stepwell.runtime.steps import BufferRef, Guard, Launch, ReadSize, TensorRef
 from stepwell.support.errors import ArtifactError
 from stepwell.support.signature import Signature
 from stepwell.support.symbolic import Expr
@@ -30,160 +30,183 @@ PLAN_VERSION = 3
 ABI_VERSION = 1
 """Version of the kernel ABI: pointers (inputs, then outputs), i64 scalars, a workspace pointer, a status pointer."""
 
+__all__ = [
+    "ABI_VERSION",
+    "PLAN_VERSION",
+    "Branch",
+    "BufferRef",
+    "Guard",
+    "KernelInfo",
+    "Launch",
+    "Loop",
+    "Plan",
+    "Program",
+    "ReadSize",
+    "Step",
+    "SymbolDef",
+    "TensorRef",
+]
+
 _ZERO = Expr.const(0)
 
-SPACES = ("argument", "arena", "result", "prepared")
-
 
 @dataclass(frozen=True)
-class BufferRef:
-    """A place in a buffer.
+class Branch:
+    """The host reads a predicate, and runs one of two programs.
 
     Attributes:
-        space: one of SPACES.
-        index: which argument, arena, result or prepared buffer.
-        offset: bytes from its start.
+        predicate: one bool that a kernel wrote.
+        inputs: what both programs have as arguments.
+        outputs: what both have as results.
+        scratch: where arena 0 of either lies.
+        then, otherwise: the programs; sizes mean the same in them as in the program around.
+        source: where it comes from, as for ``Launch``.
     """
 
-    space: str
-    index: int
-    offset: Expr = _ZERO
+    step: ClassVar[str] = "branch"
 
-    def to_json(self) -> list[Any]:
-        """Return plain JSON data."""
-        return [self.space, self.index, self.offset.to_json()]
-
-    @classmethod
-    def from_json(cls, data: list[Any]) -> "BufferRef":
-        """Read what ``to_json`` wrote."""
-        space, index, offset = data
-        if space not in SPACES:
-            raise ValueError(f"unknown buffer space '{space}'")
-        return cls(space, int(index), Expr.from_json(offset))
-
-
-@dataclass(frozen=True)
-class TensorRef:
-    """A contiguous row-major tensor in a buffer."""
-
-    buffer: BufferRef
-    dtype: DType
-    shape: tuple[Expr, ...]
-
-    @property
-    def bytes(self) -> Expr:
-        """Size in bytes."""
-        total = Expr.const(self.dtype.itemsize)
-        for size in self.shape:
-            total = total * size
-        return total
-
-    def to_json(self) -> list[Any]:
-        """Return plain JSON data."""
-        return [self.buffer.to_json(), self.dtype.label, [size.to_json() for size in self.shape]]
-
-    @classmethod
-    def from_json(cls, data: list[Any]) -> "TensorRef":
-        """Read what ``to_json`` wrote."""
-        buffer, dtype, shape = data
-        return cls(BufferRef.from_json(buffer), DType.from_name(dtype), tuple(map(Expr.from_json, shape)))
-
-
-@dataclass(frozen=True)
-class Launch:
-    """One call of a kernel.
-
-    Attributes:
-        kernel: key into ``Plan.kernels``.
-        inputs, outputs: the kernel's pointers, in order.  A launch whose outputs are all empty is skipped.
-        scalars: values of its i64 arguments.
-        source: the ops it came from, as "conv2d model.py:12".
-    """
-
-    step: ClassVar[str] = "launch"
-
-    kernel: str
+    predicate: TensorRef
     inputs: tuple[TensorRef, ...]
     outputs: tuple[TensorRef, ...]
-    scalars: tuple[Expr, ...] = ()
+    scratch: BufferRef
+    then: "Program"
+    otherwise: "Program"
     source: tuple[str, ...] = ()
+
+    @property
+    def programs(self) -> "tuple[Program, ...]":
+        """The programs that it may run."""
+        return (self.then, self.otherwise)
+
+    @property
+    def tensors(self) -> tuple[TensorRef, ...]:
+        """The tensors that it reads or writes."""
+        return (self.predicate, *self.inputs, *self.outputs)
+
+    @property
+    def places(self) -> tuple[BufferRef, ...]:
+        """The memory that it needs beside tensors."""
+        return (self.scratch,)
 
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON data."""
         return {
             "step": self.step,
-            "kernel": self.kernel,
+            "predicate": self.predicate.to_json(),
             "inputs": [tensor.to_json() for tensor in self.inputs],
             "outputs": [tensor.to_json() for tensor in self.outputs],
-            "scalars": [scalar.to_json() for scalar in self.scalars],
+            "scratch": self.scratch.to_json(),
+            "then": self.then.to_json(),
+            "otherwise": self.otherwise.to_json(),
             "source": list(self.source),
         }
 
     @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> "Launch":
+    def from_json(cls, data: Mapping[str, Any]) -> "Branch":
         """Read what ``to_json`` wrote."""
         return cls(
-            data["kernel"],
+            TensorRef.from_json(data["predicate"]),
             tuple(map(TensorRef.from_json, data["inputs"])),
             tuple(map(TensorRef.from_json, data["outputs"])),
-            tuple(map(Expr.from_json, data["scalars"])),
+            BufferRef.from_json(data["scratch"]),
+            Program.from_json(data["then"]),
+            Program.from_json(data["otherwise"]),
             tuple(data["source"]),
         )
 
 
 @dataclass(frozen=True)
-class ReadSize:
-    """The host reads a number that a kernel wrote, and gives it to a symbol; later steps may depend on it.
+class Loop:
+    """The host runs a program again and again.
+
+    The first inputs are carried from round to round, the next ones are scanned: round ``i`` takes their slice ``i``
+    along the first dimension.  The first outputs are the carried values in the end, the others stacks, whose slice
+    ``i`` round ``i`` writes.
 
     Attributes:
-        symbol: the symbol's name.
-        tensor: a 0-d int64 tensor.
-        minimum, maximum: inclusive bounds, over symbols known before; None where there is none.
-        arena_bytes: size of the arena that this step opens, for tensors whose sizes depend on the symbol.
-        source: where the number comes from, as for ``Launch``.
+        inputs, outputs: the tensors.
+        carried, scanned: how many of the inputs are.
+        body: gives new carried values, then slices.
+        condition: gives one bool from the same arguments as ``body``, before each round; None for a loop of ``trips``
+            rounds.
+        trips: the number of rounds; None for a loop that ends when ``condition`` does not hold.
+        scratch: where arena 0 of either program lies.
+        predicate: where ``condition`` writes.
+        state: for each carried value the memory that takes turns with its output.
+        source: where it comes from, as for ``Launch``.
     """
 
-    step: ClassVar[str] = "read_size"
+    step: ClassVar[str] = "loop"
 
-    symbol: str
-    tensor: TensorRef
-    minimum: Expr | None = None
-    maximum: Expr | None = None
-    arena_bytes: Expr = _ZERO
+    inputs: tuple[TensorRef, ...]
+    outputs: tuple[TensorRef, ...]
+    carried: int
+    scanned: int
+    body: "Program"
+    condition: "Program | None"
+    trips: Expr | None
+    scratch: BufferRef
+    predicate: BufferRef
+    state: tuple[BufferRef, ...]
     source: tuple[str, ...] = ()
+
+    @property
+    def programs(self) -> "tuple[Program, ...]":
+        """The programs that it runs."""
+        return (self.body,) if self.condition is None else (self.condition, self.body)
+
+    @property
+    def tensors(self) -> tuple[TensorRef, ...]:
+        """The tensors that it reads or writes."""
+        return (*self.inputs, *self.outputs)
+
+    @property
+    def places(self) -> tuple[BufferRef, ...]:
+        """The memory that it needs beside tensors."""
+        return (self.scratch, self.predicate, *self.state)
 
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON data."""
         return {
             "step": self.step,
-            "symbol": self.symbol,
-            "tensor": self.tensor.to_json(),
-            "minimum": None if self.minimum is None else self.minimum.to_json(),
-            "maximum": None if self.maximum is None else self.maximum.to_json(),
-            "arena_bytes": self.arena_bytes.to_json(),
+            "inputs": [tensor.to_json() for tensor in self.inputs],
+            "outputs": [tensor.to_json() for tensor in self.outputs],
+            "carried": self.carried,
+            "scanned": self.scanned,
+            "body": self.body.to_json(),
+            "condition": None if self.condition is None else self.condition.to_json(),
+            "trips": None if self.trips is None else self.trips.to_json(),
+            "scratch": self.scratch.to_json(),
+            "predicate": self.predicate.to_json(),
+            "state": [place.to_json() for place in self.state],
             "source": list(self.source),
         }
 
     @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> "ReadSize":
+    def from_json(cls, data: Mapping[str, Any]) -> "Loop":
         """Read what ``to_json`` wrote."""
-        minimum, maximum = (None if data[key] is None else Expr.from_json(data[key]) for key in ("minimum", "maximum"))
         return cls(
-            data["symbol"],
-            TensorRef.from_json(data["tensor"]),
-            minimum,
-            maximum,
-            Expr.from_json(data["arena_bytes"]),
+            tuple(map(TensorRef.from_json, data["inputs"])),
+            tuple(map(TensorRef.from_json, data["outputs"])),
+            int(data["carried"]),
+            int(data["scanned"]),
+            Program.from_json(data["body"]),
+            None if data["condition"] is None else Program.from_json(data["condition"]),
+            None if data["trips"] is None else Expr.from_json(data["trips"]),
+            BufferRef.from_json(data["scratch"]),
+            BufferRef.from_json(data["predicate"]),
+            tuple(map(BufferRef.from_json, data["state"])),
             tuple(data["source"]),
         )
 
 
-Step = Launch | ReadSize
-_STEPS: dict[str, type[Launch] | type[ReadSize]] = {kind.step: kind for kind in (Launch, ReadSize)}
+Step = Launch | ReadSize | Branch | Loop
+_STEPS: dict[str, Any] = {kind.step: kind for kind in (Launch, ReadSize, Branch, Loop)}
 
 
 def _step_from_json(data: Mapping[str, Any]) -> Step:
-    return _STEPS[data["step"]].from_json(data)
+    step: Step = _STEPS[data["step"]].from_json(data)
+    return step
 
 
 @dataclass(frozen=True)
@@ -203,34 +226,6 @@ class SymbolDef:
         """Read what ``to_json`` wrote."""
         name, argument, dim = data
         return cls(name, int(argument), int(dim))
-
-
-@dataclass(frozen=True)
-class Guard:
-    """What must hold of a size, checked at each call with new sizes.
-
-    Attributes:
-        expr: the checked expression.
-        minimum, maximum: inclusive bounds; None where there is none.
-        divisor: what the value must be a multiple of; None where nothing.
-        path: the expression as the user knows it, such as "x.size(0)"; in error messages.
-    """
-
-    expr: Expr
-    minimum: int | None = None
-    maximum: int | None = None
-    divisor: int | None = None
-    path: str = ""
-
-    def to_json(self) -> list[Any]:
-        """Return plain JSON data."""
-        return [self.expr.to_json(), self.minimum, self.maximum, self.divisor, self.path]
-
-    @classmethod
-    def from_json(cls, data: list[Any]) -> "Guard":
-        """Read what ``to_json`` wrote."""
-        expr, minimum, maximum, divisor, path = data
-        return cls(Expr.from_json(expr), minimum, maximum, divisor, path)
 
 
 @dataclass(frozen=True)
@@ -254,13 +249,19 @@ class Program:
 
     @cached_property
     def launches(self) -> tuple[Launch, ...]:
-        """The launches among the steps; their numbers are what reports and failures go by."""
-        return tuple(step for step in self.steps if isinstance(step, Launch))
+        """The launches among the steps, those of inner programs in their place; reports go by their numbers."""
+        found: list[Launch] = []
+        for step in self.steps:
+            if isinstance(step, Launch):
+                found.append(step)
+            elif isinstance(step, Branch | Loop):
+                found += [launch for program in step.programs for launch in program.launches]
+        return tuple(found)
 
     @property
     def is_straight(self) -> bool:
         """Whether there are launches alone: everything is known before the first one."""
-        return len(self.launches) == len(self.steps)
+        return all(isinstance(step, Launch) for step in self.steps)
 
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON data."""
@@ -281,62 +282,6 @@ class Program:
             Expr.from_json(data["arena_bytes"]),
             tuple(map(_step_from_json, data["steps"])),
             tuple(map(TensorRef.from_json, data["results"])),
-        )
-
-
-@dataclass(frozen=True)
-class KernelInfo:
-    """What is known of a compiled kernel.
-
-    Attributes:
-        symbol: name of its function in the object file.
-        workspace_per_thread: bytes of scratch memory per thread, a multiple of 64.
-        asserts: messages of its run-time checks; status n + 1 means that check n failed.
-        flops, bytes: arithmetic and compulsory memory traffic of one launch, over the program's symbols; None where
-            they are not known.
-        schedule: the schedule that was chosen, with its parameters.
-        reasons: why that one, and what spoke against the others.
-        grids: the launches of a GPU kernel, in order; empty for a CPU.
-        workspace: bytes of scratch memory that a GPU kernel's launches share.
-    """
-
-    symbol: str
-    workspace_per_thread: int = 0
-    asserts: tuple[str, ...] = ()
-    flops: Expr | None = None
-    bytes: Expr | None = None
-    schedule: str = ""
-    reasons: tuple[str, ...] = ()
-    grids: tuple[GridLaunch, ...] = ()
-    workspace: Expr = _ZERO
-
-    def to_json(self) -> dict[str, Any]:
-        """Return plain JSON data."""
-        return {
-            "symbol": self.symbol,
-            "workspace_per_thread": self.workspace_per_thread,
-            "asserts": list(self.asserts),
-            "flops": None if self.flops is None else self.flops.to_json(),
-            "bytes": None if self.bytes is None else self.bytes.to_json(),
-            "schedule": self.schedule,
-            "reasons": list(self.reasons),
-            "grids": [grid.to_json() for grid in self.grids],
-            "workspace": self.workspace.to_json(),
-        }
-
-    @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> "KernelInfo":
-        """Read what ``to_json`` wrote."""
-        return cls(
-            data["symbol"],
-            int(data["workspace_per_thread"]),
-            tuple(data["asserts"]),
-            None if data["flops"] is None else Expr.from_json(data["flops"]),
-            None if data["bytes"] is None else Expr.from_json(data["bytes"]),
-            data["schedule"],
-            tuple(data["reasons"]),
-            tuple(map(GridLaunch.from_json, data["grids"])),
-            Expr.from_json(data["workspace"]),
         )
 
 

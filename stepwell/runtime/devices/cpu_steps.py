@@ -80,6 +80,14 @@ class CpuVisit:
         """Return the int64 there."""
         return ctypes.c_int64.from_address(address).value
 
+    def flag(self, address: int) -> bool:
+        """Return the bool there."""
+        return ctypes.c_int8.from_address(address).value != 0
+
+    def copy(self, target: int, source: int, nbytes: int) -> None:
+        """Copy bytes."""
+        ctypes.memmove(target, source, nbytes)
+
     def finish(self) -> None:
         """Do nothing: results are where the caller sees them."""
 

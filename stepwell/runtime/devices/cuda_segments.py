@@ -90,11 +90,22 @@ class CudaVisit:
 
     def read(self, address: int) -> int:
         """Wait for the stream, and return the int64 there; raises what the kernels reported."""
-        found = np.zeros(1, np.int64)
+        return self._download(address, np.int64)
+
+    def _download(self, address: int, kind: type[np.integer[Any]]) -> int:
+        found = np.zeros(1, kind)
         self._queue.download(found, address)
         self._queue.wait()
         self._report()
         return int(found[0])
+
+    def flag(self, address: int) -> bool:
+        """Wait for the stream, and return the bool there; raises what the kernels reported."""
+        return bool(self._download(address, np.int8))
+
+    def copy(self, target: int, source: int, nbytes: int) -> None:
+        """Enqueue a copy."""
+        self._queue.copy(target, source, nbytes)
 
     def finish(self) -> None:
         """Copy the results that the host sees, and wait for them."""

@@ -1,6 +1,6 @@
-"""A program with steps of the host as a row of straight programs, between which the host reads what kernels wrote.
+"""A program with steps of the host as a row of straight programs, and what the host does between them.
 
-Everything up to the first read is known when the argument shapes are; the launches behind a read are bound when its
+Everything up to the first read of a size is known when the argument shapes are; what comes behind it is bound when its
 number is there.  What was bound is kept for as many sets of numbers as are likely to come again.
 """
 
@@ -9,11 +9,13 @@ from dataclasses import dataclass, field
 
 from stepwell.runtime.binding import Bases, BoundProgram, Place, ResultPlace
 from stepwell.runtime.devices.device import LoadedProgram
-from stepwell.runtime.plan import Launch, Program, ReadSize, TensorRef
+from stepwell.runtime.plan import Branch, BufferRef, Guard, Launch, Loop, Program, ReadSize, TensorRef
 from stepwell.support.errors import RuntimeFailure
 from stepwell.support.symbolic import Expr
 
 _MOST_PARTS = 64
+
+HostStep = ReadSize | Branch | Loop
 
 
 class SegmentBases(Bases):
@@ -35,26 +37,59 @@ class SegmentBases(Bases):
             return Place(self.first_arena + index, offset)
         return self._bases.place(space, index, offset)
 
+    def of(self, buffer: BufferRef, sizes: Mapping[str, int]) -> Place:
+        """Return where a buffer is."""
+        return self.place(buffer.space, buffer.index, buffer.offset.evaluate(sizes))
+
 
 @dataclass(frozen=True)
 class Segment:
-    """The launches up to a read, or up to the end.
+    """The launches up to a step of the host, or up to the end.
 
     Attributes:
         program: the launches; the last segment's has the program's results.
-        read: the read that follows; None at the end.
-        opened: number of the read before it, whose arena it opens; 0 for the first.
+        step: the step that follows; None at the end.
+        arena: number of the arena that it opens; None behind a step that reads no size.
+        reads: how many sizes are read before.
         results: numbers of the results whose sizes are known from here on.
         freed: numbers of the arenas that no later segment reads.
-        first_launch: how many launches come before.
+        first_launch: how many launches come before, those of other programs included.
     """
 
     program: Program
-    read: ReadSize | None
-    opened: int
+    step: HostStep | None
+    arena: int | None
+    reads: int
     results: tuple[int, ...]
     freed: tuple[int, ...]
     first_launch: int
+
+    @property
+    def inner_launches(self) -> list[int]:
+        """How many launches come before each program that the step runs."""
+        found = [self.first_launch + len(self.program.steps)]
+        for program in inner_programs(self.step):
+            found.append(found[-1] + len(program.launches))
+        return found
+
+
+@dataclass(frozen=True)
+class BoundStep:
+    """A step of the host that runs other programs, with its sizes.
+
+    Attributes:
+        places: of the step's tensors, then of its other memory, in the order of the plan.
+        programs: the programs.
+        trips: for a loop that counts, how often it runs its body.
+        strides: for a loop, the bytes from slice to slice of what it scans and of what it stacks.
+        moved: for a loop, the bytes of each value that it carries.
+    """
+
+    places: tuple[Place, ...]
+    programs: "tuple[BoundSegments, ...]"
+    trips: int | None = None
+    strides: tuple[int, ...] = ()
+    moved: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -65,13 +100,17 @@ class Part:
         bound: its launches.
         arena_bytes: size of the arena it opens.
         results: places of the results whose sizes are known from here on.
-        count: where the number is that the host reads; None at the end.
+        count: where the number is that the host reads; None where the step reads none.
+        step: a step that runs other programs.
+        is_empty: whether it has neither launches nor results to copy.
     """
 
     bound: BoundProgram
     arena_bytes: int
     results: Mapping[int, ResultPlace]
     count: Place | None
+    step: BoundStep | None
+    is_empty: bool
 
 
 @dataclass(frozen=True)
@@ -79,37 +118,44 @@ class BoundSegments(BoundProgram):
     """A program with steps of the host for one set of argument shapes.
 
     Attributes:
-        parts: segments by the numbers read before them.
+        parts: by number of the segment and the numbers read before it.
     """
 
-    parts: dict[tuple[int, ...], Part] = field(default_factory=dict, compare=False)
+    parts: dict[tuple[int, tuple[int, ...]], Part] = field(default_factory=dict, compare=False)
 
 
-def segments_of(program: Program) -> list[Segment]:
-    """Split a program at its reads."""
-    groups: list[tuple[list[Launch], ReadSize | None]] = [([], None)]
-    for step in program.steps:
-        launches, _ = groups[-1]
-        if isinstance(step, ReadSize):
-            groups[-1] = (launches, step)
-            groups.append(([], None))
+def inner_programs(step: HostStep | None) -> tuple[Program, ...]:
+    """Return the programs that a step runs."""
+    return step.programs if isinstance(step, Branch | Loop) else ()
+
+
+def segments_of(program: Program, first_launch: int = 0) -> list[Segment]:
+    """Split a program at its steps of the host; ``first_launch`` launches come before it."""
+    groups: list[tuple[list[Launch], HostStep | None]] = [([], None)]
+    for one in program.steps:
+        if isinstance(one, Launch):
+            groups[-1][0].append(one)
         else:
-            launches.append(step)
+            groups[-1] = (groups[-1][0], one)
+            groups.append(([], None))
     found: list[Segment] = []
     late = dict(_late_results(program))
     last_use = _last_uses(program, groups)
-    for number, (launches, read) in enumerate(groups):
-        results = program.results if read is None else ()
+    reads, before, opens = 0, first_launch, True
+    for number, (launches, step) in enumerate(groups):
+        results = program.results if step is None else ()
         straight = Program(program.symbols, (), steps=tuple(launches), results=results)
-        known = tuple(result for result in range(len(program.results)) if late.get(result, 0) == number)
+        known = tuple(result for result in range(len(program.results)) if late.get(result, 0) == reads and opens)
         freed = tuple(arena for arena, end in last_use.items() if end == number)
-        before = sum(len(segment.program.steps) for segment in found)
-        found.append(Segment(straight, read, number, known, freed, before))
+        found.append(Segment(straight, step, reads if opens else None, reads, known, freed, before))
+        before = found[-1].inner_launches[-1]
+        opens = isinstance(step, ReadSize)
+        reads += opens
     return found
 
 
 def _late_results(program: Program) -> Iterator[tuple[int, int]]:
-    """Yield (result, number of the segment from which on its sizes are known) where that is not the first."""
+    """Yield (result, number of the read from which on its sizes are known) where that is not the start."""
     reads = [step for step in program.steps if isinstance(step, ReadSize)]
     opened = {read.symbol: number for number, read in enumerate(reads, start=1)}
     for result, tensor in enumerate(program.results):
@@ -118,21 +164,34 @@ def _late_results(program: Program) -> Iterator[tuple[int, int]]:
             yield result, max(needed)
 
 
-def _last_uses(program: Program, groups: Sequence[tuple[list[Launch], ReadSize | None]]) -> dict[int, int]:
+def _last_uses(program: Program, groups: Sequence[tuple[list[Launch], HostStep | None]]) -> dict[int, int]:
     """Return the number of the last segment that uses each arena."""
-    last = {number: number for number in range(len(groups))}
+    last: dict[int, int] = {}
+    arena = 0
+    for number, (_, step) in enumerate(groups):
+        last[arena] = number
+        arena += isinstance(step, ReadSize)
 
-    def note(tensors: Sequence[TensorRef], number: int) -> None:
-        last.update((tensor.buffer.index, number) for tensor in tensors if tensor.buffer.space == "arena")
+    def note(places: Iterator[BufferRef], number: int) -> None:
+        last.update((place.index, number) for place in places if place.space == "arena")
 
-    for number, (launches, read) in enumerate(groups):
+    for number, (launches, step) in enumerate(groups):
         for launch in launches:
-            note((*launch.inputs, *launch.outputs), number)
-        if read is not None:
-            note((read.tensor,), number)
+            note((tensor.buffer for tensor in (*launch.inputs, *launch.outputs)), number)
+        note(step_places(step), number)
     # Results that are copies of something else are copied at the end.
-    note(program.results, len(groups) - 1)
+    note((tensor.buffer for tensor in program.results), len(groups) - 1)
     return last
+
+
+def step_places(step: HostStep | None) -> Iterator[BufferRef]:
+    """Yield the memory that a step of the host uses."""
+    match step:
+        case ReadSize():
+            yield step.tensor.buffer
+        case Branch() | Loop():
+            yield from (tensor.buffer for tensor in step.tensors)
+            yield from step.places
 
 
 class SegmentBinder:
@@ -143,16 +202,25 @@ class SegmentBinder:
         bases: where the buffers are.
         segments: its segments.
         loaded: each of them on the device.
+        inner: what fills sizes into the programs that their steps run.
     """
 
     def __init__(
-        self, program: Program, bases: SegmentBases, segments: Sequence[Segment], loaded: Sequence[LoadedProgram]
+        self,
+        program: Program,
+        bases: SegmentBases,
+        segments: Sequence[Segment],
+        loaded: Sequence[LoadedProgram],
+        inner: "Sequence[Sequence[SegmentBinder]]",
     ) -> None:
         self._program = program
         self._bases = bases
         self._segments = segments
         self._loaded = loaded
+        self._inner = inner
         self._late = frozenset(dict(_late_results(program)))
+        reads = [segment.step for segment in segments if isinstance(segment.step, ReadSize)]
+        self._arenas = [program.arena_bytes, *(read.arena_bytes for read in reads)]
 
     def bind(self, sizes: Mapping[str, int]) -> BoundSegments:
         """Return what the argument shapes decide."""
@@ -161,29 +229,47 @@ class SegmentBinder:
             for number, tensor in enumerate(self._program.results)
         )
         bound = BoundSegments(dict(sizes), 0, results, (), late=self._late)
-        bound.parts[()] = self._make(0, sizes)
+        self.part(bound, 0, (), sizes)
         return bound
 
-    def part(self, bound: BoundSegments, values: tuple[int, ...], sizes: Mapping[str, int]) -> Part:
-        """Return the segment that follows the reads of ``values``; ``sizes`` holds them too."""
-        found = bound.parts.get(values)
+    def part(self, bound: BoundSegments, number: int, values: tuple[int, ...], sizes: Mapping[str, int]) -> Part:
+        """Return segment ``number`` behind the reads of ``values``; ``sizes`` holds them too."""
+        found = bound.parts.get((number, values))
         if found is None:
-            found = self._make(len(values), sizes)
-            if len(bound.parts) >= _MOST_PARTS:
+            found = self._make(number, sizes)
+            if len(bound.parts) >= _MOST_PARTS * len(self._segments):
                 bound.parts.clear()
-            bound.parts[values] = found
+            bound.parts[number, values] = found
         return found
 
     def _make(self, number: int, sizes: Mapping[str, int]) -> Part:
         segment = self._segments[number]
-        before = self._segments[number - 1].read if number else None
-        arena = self._program.arena_bytes if before is None else before.arena_bytes
+        arena = 0 if segment.arena is None else self._arenas[segment.arena].evaluate(sizes)
         places = {result: _result(self._program.results[result], sizes) for result in segment.results}
-        count = None
-        if segment.read is not None:
-            buffer = segment.read.tensor.buffer
-            count = self._bases.place(buffer.space, buffer.index, buffer.offset.evaluate(sizes))
-        return Part(self._loaded[number].bind(sizes), arena.evaluate(sizes), places, count)
+        step = segment.step
+        count = self._bases.of(step.tensor.buffer, sizes) if isinstance(step, ReadSize) else None
+        bound = self._loaded[number].bind(sizes)
+        inner = self._step(number, sizes) if isinstance(step, Branch | Loop) else None
+        return Part(bound, arena, places, count, inner, not segment.program.steps and not bound.copies)
+
+    def _step(self, number: int, sizes: Mapping[str, int]) -> BoundStep:
+        step = self._segments[number].step
+        places = tuple(self._bases.of(place, sizes) for place in step_places(step))
+        programs = tuple(binder.bind(sizes) for binder in self._inner[number])
+        if not isinstance(step, Loop):
+            return BoundStep(places, programs)
+        sliced = (*step.inputs[step.carried : step.carried + step.scanned], *step.outputs[step.carried :])
+        return BoundStep(
+            places,
+            programs,
+            None if step.trips is None else step.trips.evaluate(sizes),
+            tuple(_slice_bytes(tensor, sizes) for tensor in sliced),
+            tuple(tensor.bytes.evaluate(sizes) for tensor in step.outputs[: step.carried]),
+        )
+
+
+def _slice_bytes(tensor: TensorRef, sizes: Mapping[str, int]) -> int:
+    return TensorRef(tensor.buffer, tensor.dtype, tensor.shape[1:]).bytes.evaluate(sizes)
 
 
 def _result(tensor: TensorRef, sizes: Mapping[str, int]) -> ResultPlace:
@@ -198,9 +284,18 @@ def check_read(read: ReadSize, value: int, sizes: Mapping[str, int]) -> None:
     elif read.maximum is not None and value > read.maximum.evaluate(sizes):
         wanted = f"at most {_meaning(read.maximum, sizes)}"
     else:
-        return
+        return _check_conditions(read.checks, {**sizes, read.symbol: value})
     where = ", ".join(read.source) or "an unknown op"
     raise RuntimeFailure(f"size '{read.symbol}' must be {wanted}, got {value} (from {where})")
+
+
+def _check_conditions(checks: Sequence[Guard], sizes: Mapping[str, int]) -> None:
+    for check in checks:
+        value = check.expr.evaluate(sizes)
+        low, high = check.minimum, check.maximum
+        if (low is not None and value < low) or (high is not None and value > high):
+            known = ", ".join(f"{name} = {sizes[name]}" for name in sorted(check.expr.symbols))
+            raise RuntimeFailure(f"{check.path} does not hold: {known}")
 
 
 def _meaning(bound: Expr, sizes: Mapping[str, int]) -> str:

@@ -298,9 +298,20 @@ class SimVisit:
 
     def read(self, address: int) -> int:
         """Return the int64 there."""
-        found = np.zeros(1, np.int64)
+        return self._download(address, np.int64)
+
+    def flag(self, address: int) -> bool:
+        """Return the bool there."""
+        return bool(self._download(address, np.int8))
+
+    def _download(self, address: int, kind: type[np.integer[Any]]) -> int:
+        found = np.zeros(1, kind)
         self._staging.queue.download(found, address)
         return int(found[0])
+
+    def copy(self, target: int, source: int, nbytes: int) -> None:
+        """Copy bytes on the device."""
+        self._staging.queue.copy(target, source, nbytes)
 
     def finish(self) -> None:
         """Copy the results to the host."""

@@ -25,6 +25,9 @@ class Queue(Protocol):
     def download(self, array: Array, address: int) -> None:
         """Copy to a contiguous array of the host; it is there after ``wait``."""
 
+    def copy(self, target: int, source: int, nbytes: int) -> None:
+        """Copy within the device."""
+
     def wait(self) -> None:
         """Wait for the work so far."""
 

@@ -10,12 +10,12 @@ from typing import Any, Protocol
 
 from stepwell.runtime.binding import Bases, ResultPlace
 from stepwell.runtime.devices.device import CallMode, LoadedProgram, Results, Tensor
-from stepwell.runtime.devices.segments import BoundSegments, Part, SegmentBases, SegmentBinder, check_read, segments_of
+from stepwell.runtime.devices.hosted_program import HostedProgram, Run, Work
+from stepwell.runtime.devices.segments import BoundSegments, Part
 from stepwell.runtime.plan import Program
-from stepwell.runtime.report import Sample
 
 
-class Visit(Protocol):
+class Visit(Work, Protocol):
     """A call under way.
 
     Attributes:
@@ -26,18 +26,6 @@ class Visit(Protocol):
 
     def result(self, tensor: Tensor, place: ResultPlace) -> int:
         """Return where to write a result."""
-
-    def allocate(self, nbytes: int) -> int:
-        """Return the address of an arena; 0 for none."""
-
-    def free(self, address: int) -> None:
-        """Give an arena back, once the work so far is done."""
-
-    def run(self, program: Any, bound: Any, addresses: Sequence[int], mode: CallMode) -> None:
-        """Run a straight program on arguments, results and arenas at these addresses."""
-
-    def read(self, address: int) -> int:
-        """Wait for the work so far, and return the int64 there; raises what the kernels reported."""
 
     def finish(self) -> None:
         """Bring the results to where the caller sees them."""
@@ -67,17 +55,13 @@ class SteppedProgram:
         self, machine: Machine, program: Program, bases: Bases, targets: Sequence[tuple[int, int]] = ()
     ) -> None:
         self._machine = machine
-        self._segments = segments_of(program)
-        self._bases = SegmentBases(bases, len(program.results))
-        last = self._segments[-1]
-        self._loaded = [
-            machine.load(segment.program, self._bases, targets if segment is last else ()) for segment in self._segments
-        ]
-        self._binder = SegmentBinder(program, self._bases, self._segments, self._loaded)
+        self._hosted = HostedProgram(machine.load, program, bases, targets)
+        self._loaded = self._hosted.loaded
+        self._first_result = bases.first_result - Bases.FIRST_ARGUMENT
 
     def bind(self, sizes: Mapping[str, int]) -> BoundSegments:
         """Return the program for these sizes."""
-        return self._binder.bind(sizes)
+        return self._hosted.binder.bind(sizes)
 
     def prepare(self, bound: BoundSegments) -> list[int]:
         """Refuse: what runs once and before any call has no use for numbers of a call."""
@@ -87,47 +71,16 @@ class SteppedProgram:
         self, bound: BoundSegments, arguments: Sequence[Tensor], results: Sequence[Tensor], mode: CallMode
     ) -> None:
         """Run the program on tensors; raises RuntimeFailure where a kernel found an error, or a number its bounds."""
-        sizes = dict(bound.sizes)
-        values: tuple[int, ...] = ()
         with self._machine.visit(self._loaded, arguments) as visit:
-            addresses = [*visit.arguments, *[0] * (len(results) + len(self._segments))]
-            for number, segment in enumerate(self._segments):
-                part = self._binder.part(bound, values, sizes)
-                self._open(part, bound, number, addresses, results, visit)
-                self._run(number, part, addresses, mode, visit)
-                if segment.read is not None and part.count is not None:
-                    # Base numbers begin with the four of the frame.
-                    base = addresses[part.count.base - Bases.FIRST_ARGUMENT] if part.count.base else 0
-                    value = visit.read(base + part.count.offset)
-                    check_read(segment.read, value, sizes)
-                    sizes[segment.read.symbol] = value
-                    values = (*values, value)
-                for arena in segment.freed:
-                    visit.free(addresses[self._bases.first_arena - Bases.FIRST_ARGUMENT + arena])
+            addresses = [*visit.arguments, *[0] * (len(results) + self._hosted.arenas)]
+
+            def open_results(part: Part) -> None:
+                for number, place in part.results.items():
+                    tensor = results[number]
+                    if number in bound.late:
+                        assert isinstance(results, Results)
+                        tensor = results.make(number, place)
+                    addresses[self._first_result + number] = visit.result(tensor, place)
+
+            self._hosted.run(bound, Run(visit, mode, dict(bound.sizes), addresses), open_results)
             visit.finish()
-
-    def _open(
-        self,
-        part: Part,
-        bound: BoundSegments,
-        number: int,
-        addresses: list[int],
-        results: Sequence[Tensor],
-        visit: Visit,
-    ) -> None:
-        """Make the memory that a segment is the first to know the size of."""
-        first_result = self._bases.first_result - Bases.FIRST_ARGUMENT
-        for result, place in part.results.items():
-            tensor = results[result]
-            if result in bound.late:
-                assert isinstance(results, Results)
-                tensor = results.make(result, place)
-            addresses[first_result + result] = visit.result(tensor, place)
-        addresses[first_result + len(results) + number] = visit.allocate(part.arena_bytes)
-
-    def _run(self, number: int, part: Part, addresses: Sequence[int], mode: CallMode, visit: Visit) -> None:
-        samples: list[Sample] | None = None if mode.samples is None else []
-        visit.run(self._loaded[number], part.bound, addresses, CallMode(samples, mode.check_errors))
-        if mode.samples is not None and samples is not None:
-            first = self._segments[number].first_launch
-            mode.samples.extend(Sample(first + one.number, one.seconds, one.counts) for one in samples)
