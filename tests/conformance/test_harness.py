@@ -3,6 +3,7 @@
 import sys
 from typing import Any
 
+import pytest
 import torch
 from conformance.database import Sample, chosen, copy_tensor
 from conformance.examination import Examination
@@ -111,6 +112,7 @@ def test_samples_at_even_distances() -> None:
 
 _CHILD = """
 import json, os, sys
+print("{}", flush=True)
 for line in sys.stdin:
     task = json.loads(line)
     indices = task["indices"] or list(range(8))
@@ -127,6 +129,11 @@ def test_the_death_of_a_child_costs_one_sample() -> None:
     assert tally.counts == {RIGHT: 7, CRASHED: 1}
     assert tally.first[CRASHED] == 3
     assert list(tally.reasons[CRASHED]) == ["the process ended with SIGABRT"]
+
+
+def test_a_child_that_does_not_start_ends_the_run() -> None:
+    with pytest.raises(RuntimeError, match="did not start: status 5"):
+        Supervisor(2, 60.0, command=[sys.executable, "-c", "raise SystemExit(5)"]).run([Task("cat", "float32", 1)])
 
 
 def _tally(*verdicts: Verdict) -> Tally:

@@ -1,6 +1,7 @@
 """A process that examines what it is told: ``python -m conformance.child``, started by ``supervisor``.
 
-It reads a task a line from standard input, as JSON, and answers each with a line.  Whatever else writes to standard
+It says that it is ready by an empty answer, reads a task a line from standard input, as JSON, and answers each with a
+line.  Whatever else writes to standard
 output goes to standard error.
 """
 
@@ -26,6 +27,8 @@ def main() -> None:
     os.dup2(2, 1)
     warnings.filterwarnings("ignore")
     torch.set_num_threads(1)
+    answers.write("{}\n")
+    answers.flush()
     for line in sys.stdin:
         task = json.loads(line)
         answers.write(json.dumps(answer(task)) + "\n")

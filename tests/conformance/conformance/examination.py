@@ -21,29 +21,56 @@ _DRAWS = 24
 _UNUSED = torch.zeros(1)
 
 
+class _Call(torch.nn.Module):
+    """Calls one sample."""
+
+    def __init__(self, sample: Sample) -> None:
+        super().__init__()
+        self.sample = sample
+
+    def forward(self, *tensors: torch.Tensor) -> Any:
+        return self.sample.call(tensors)
+
+
 class _Program(torch.nn.Module):
     """Calls every sample in turn, and returns the list of results.
 
-    The first argument is not used: results are torch's tensors where an argument is one, and some ops take none.
+    Each call is a module of its own, which its nodes remember.  The first argument is not used: results are torch's
+    tensors where an argument is one, and some ops take none.
     """
 
     def __init__(self, samples: Sequence[Sample]) -> None:
         super().__init__()
-        self.samples = samples
+        self.calls = torch.nn.ModuleList(map(_Call, samples))
 
     def forward(self, _: torch.Tensor, *tensors: torch.Tensor) -> list[Any]:
         results, start = [], 0
-        for sample in self.samples:
-            end = start + len(sample.tensors)
-            results.append(sample.call(tensors[start:end]))
+        for call in self.calls:
+            end = start + len(call.sample.tensors)
+            results.append(call(*tensors[start:end]))
             start = end
         return results
+
+
+def _caller(node: Any) -> int | None:
+    """Return which call of a program a node comes from."""
+    paths = [path for path, _ in node.meta.get("nn_module_stack", {}).values()]
+    numbers = [path.split(".")[1] for path in paths if path.startswith("calls.")]
+    return int(numbers[0]) if numbers else None
 
 
 @dataclass
 class _Imported:
     samples: list[Sample]
     module: Any
+
+
+@dataclass
+class _Failed:
+    """Why a program cannot be exported or imported; ``blamed`` are the calls that stand in its way, where known."""
+
+    verdict: Verdict
+    blamed: dict[int, Verdict] = field(default_factory=dict)
 
 
 @dataclass
@@ -70,41 +97,35 @@ class Examination:
         return found
 
     def _import(self, samples: list[Sample], found: dict[int, Verdict]) -> Iterator[_Imported]:
-        """Yield one program of all samples, or of those that can be imported alone."""
+        """Yield one program of all samples, or of those that can be imported; the others get their verdicts."""
         whole = self._import_one(samples)
         if isinstance(whole, _Imported):
             yield whole
             return
         if len(samples) == 1:
-            found[samples[0].index] = whole
+            found[samples[0].index] = whole.verdict
             return
-        good = []
+        if whole.blamed:
+            found |= {samples[number].index: verdict for number, verdict in whole.blamed.items()}
+            rest = [sample for number, sample in enumerate(samples) if number not in whole.blamed]
+            if rest:
+                yield from self._import(rest, found)
+            return
         for sample in samples:
-            alone = self._import_one([sample])
-            if isinstance(alone, _Imported):
-                good.append(sample)
-            else:
-                found[sample.index] = alone
-        if good:
-            together = self._import_one(good) if len(good) < len(samples) else whole
-            if isinstance(together, _Imported):
-                yield together
-            else:
-                # Each can be imported, all of them cannot.
-                yield from (one for sample in good if isinstance(one := self._import_one([sample]), _Imported))
+            yield from self._import([sample], found)
 
-    def _import_one(self, samples: list[Sample]) -> "_Imported | Verdict":
+    def _import_one(self, samples: list[Sample]) -> "_Imported | _Failed":
         tensors = (_UNUSED, *(tensor for sample in samples for tensor in sample.tensors))
         with self._phase("export"):
             try:
                 program = torch.export.export(_Program(samples), tensors)
             except Exception as error:  # whatever torch raises
-                return Verdict(NOT_EXPORTED, _first_line(f"{type(error).__name__}: {error}"))
+                return _Failed(Verdict(NOT_EXPORTED, _first_line(f"{type(error).__name__}: {error}")))
         with self._phase("import"):
             try:
                 return _Imported(samples, from_exported_program(program))
             except Exception as error:
-                return _failure(error)
+                return _Failed(_failure(error), _blamed(error))
 
     def _compile(self, imported: _Imported, found: dict[int, Verdict]) -> None:
         samples = imported.samples
@@ -181,23 +202,35 @@ def _widened(tensor: torch.Tensor) -> torch.Tensor:
 
 def _failure(error: Exception) -> Verdict:
     """Return what an error at import, compile or run means."""
-    broken = isinstance(error, TypeMismatchError) or (
-        isinstance(error, CompileError) and not isinstance(error, PassFailure)
-    )
     if not isinstance(error, StepwellError):
         place = traceback.extract_tb(error.__traceback__)[-1]
         return Verdict(CRASHED, _first_line(f"{type(error).__name__} at {place.name}: {error}"))
-    return Verdict(CRASHED if broken else REFUSED, reason_of(error))
+    if refusals := getattr(error, "refusals", ()):
+        return _refusal(refusals)
+    broken = isinstance(error, TypeMismatchError) or (
+        isinstance(error, CompileError) and not isinstance(error, PassFailure)
+    )
+    return Verdict(CRASHED if broken else REFUSED, _first_line(f"{type(error).__name__}: {error.message}"))
 
 
-def reason_of(error: StepwellError) -> str:
-    """Return an error in one line, without the names of nodes and files."""
-    lines = error.message.strip().splitlines()
-    if len(lines) > 1 and "unsupported op" in lines[0]:
-        ops = [line.split(":")[0].split(" x")[0].strip() for line in lines[1:]]
-        whys = [line[line.rindex("(") :] if line.endswith(")") else "" for line in lines[1:]]
-        return "; ".join(f"{op} {why}".strip() for op, why in zip(ops, whys, strict=True))
-    return _first_line(f"{type(error).__name__}: {lines[0] if lines else ''}")
+def _blamed(error: Exception) -> dict[int, Verdict]:
+    """Return the verdict on each call of a program that holds refused nodes; nothing where a node is nobody's."""
+    callers: dict[int | None, list[Any]] = {}
+    for refusal in getattr(error, "refusals", ()):
+        callers.setdefault(_caller(refusal.node), []).append(refusal)
+    known = {number: _refusal(refusals) for number, refusals in callers.items() if number is not None}
+    return known if len(known) == len(callers) else {}
+
+
+def _refusal(refusals: Sequence[Any]) -> Verdict:
+    """Return the verdict on a call whose nodes are refused: the ops and the reasons, without names of nodes."""
+    if any(isinstance(refusal.error, TypeMismatchError) for refusal in refusals):
+        return Verdict(CRASHED, _first_line(f"TypeMismatchError: {refusals[0].error.message}"))
+    reasons = {
+        f"{refusal.node.target}" + (f": {_first_line(refusal.error.message)}" if refusal.error.message else "")
+        for refusal in refusals
+    }
+    return Verdict(REFUSED, "; ".join(sorted(reasons)))
 
 
 def _first_line(text: str) -> str:

@@ -53,6 +53,11 @@ class Child:
             start_new_session=True,
         )
 
+        assert self._process.stdout is not None
+        # Else what keeps a child from starting would be put down to the samples.
+        if not self._process.stdout.readline():
+            raise RuntimeError(f"a child process did not start: status {self._process.wait()}")
+
     def ask(self, task: Task, seconds: float) -> dict[str, Any]:
         """Return the answer to a task; raises ChildDiedError, and the child is gone then."""
         assert self._process.stdin is not None
@@ -110,6 +115,7 @@ class Supervisor:
         self._lock = threading.Lock()
         self._queue: deque[Task] = deque()
         self._tallies: dict[tuple[str, str], Tally] = {}
+        self._broken: list[BaseException] = []
         self.notes: dict[tuple[str, str], str] = {}
 
     def run(self, tasks: Iterable[Task]) -> dict[tuple[str, str], Tally]:
@@ -120,10 +126,17 @@ class Supervisor:
             thread.start()
         for thread in threads:
             thread.join()
+        if self._broken:
+            raise self._broken[0]
         return self._tallies
 
     def _work(self) -> None:
-        child = Child(self._command)
+        try:
+            self._serve(Child(self._command))
+        except BaseException as error:
+            self._broken.append(error)
+
+    def _serve(self, child: Child) -> None:
         try:
             while (task := self._take()) is not None:
                 try:
