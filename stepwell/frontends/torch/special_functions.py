@@ -20,6 +20,36 @@ _LANCZOS = (
     9.9843695780195716e-6,
     1.5056327351493116e-7,
 )
+# lgamma's Taylor coefficients at 2: 1 - gamma, then (-1)**k (zeta(k) - 1) / k.
+_AT_TWO = (
+    0.42278433509846713,
+    0.3224670334241132,
+    -0.0673523010531981,
+    0.020580808427784546,
+    -0.007385551028673986,
+    0.0028905103307415234,
+    -0.001192753911703261,
+    0.0005096695247430425,
+    -0.00022315475845357939,
+    9.945751278180853e-05,
+    -4.492623673813314e-05,
+    2.050721277567069e-05,
+    -9.439488275268397e-06,
+    4.374866789907488e-06,
+    -2.039215753801366e-06,
+    9.55141213040742e-07,
+    -4.492469198764566e-07,
+    2.1207184805554665e-07,
+    -1.0043224823968099e-07,
+    4.7698101693639804e-08,
+    -2.2711094608943164e-08,
+    1.0838659214896955e-08,
+    -5.183475041970047e-09,
+    2.4836745438024785e-09,
+    -1.1921401405860912e-09,
+    5.731367241678862e-10,
+    -2.7595228851242334e-10,
+)
 # Of the asymptotic series of digamma in 1 / x**2.
 _DIGAMMA = (1 / 12, -1 / 120, 1 / 252, -1 / 240, 1 / 132, -691 / 32760, 1 / 12)
 # digamma is moved up by so many steps before the series is used.
@@ -52,17 +82,26 @@ def lgamma(operand: Tensor) -> Tensor:
 
     def function(x: Tensor) -> Tensor:
         low = x < 0.5
-        z = torch.where(low, 1 - x, x) - 1
-        total = torch.full_like(z, _LANCZOS[0])
-        for number, coefficient in enumerate(_LANCZOS[1:], 1):
-            total = total + coefficient / (z + number)
-        shifted = z + 7.5
-        value = 0.5 * math.log(2 * math.pi) + (z + 0.5) * shifted.log() - shifted + total.log()
+        value = _lgamma_above_half(torch.where(low, 1 - x, x))
         # The sine's argument is brought near zero while that is exact.
         reflected = math.log(math.pi) - (math.pi * (x - x.round())).sin().abs().log() - value
         return torch.where(x.isinf(), math.inf, torch.where(low, reflected, value))
 
     return in_double(operand, function)
+
+
+def _lgamma_above_half(x: Tensor) -> Tensor:
+    """Return lgamma from 1/2 on: by its series around the zeros 1 and 2, for exact ones there, else by Lanczos."""
+    z = x - 1
+    total = torch.full_like(z, _LANCZOS[0])
+    for number, coefficient in enumerate(_LANCZOS[1:], 1):
+        total = total + coefficient / (z + number)
+    shifted = z + 7.5
+    far = 0.5 * math.log(2 * math.pi) + (z + 0.5) * shifted.log() - shifted + total.log()
+    low = x < 1.5
+    step = torch.where(low, z, x - 2)
+    near = step * polynomial(step, _AT_TWO)
+    return torch.where(x < 2.5, torch.where(low, near - step.log1p(), near), far)
 
 
 @composes("aten.digamma.default")

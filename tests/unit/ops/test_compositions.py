@@ -43,9 +43,11 @@ def test_special_functions() -> None:
     draw = Inputs()
     specials = torch.tensor([0.0, -0.0, 1.0, 2.0, -1.0, -3.0, torch.inf, torch.nan])
     x = torch.cat([draw.floats(40, low=-6, high=9), draw.floats(20, low=0.9, high=2.1), specials])
+    zeros = torch.tensor([1.0, 2.0]) + torch.tensor([[0.0], [1e-12], [-1e-9], [1e-3], [0.4], [-0.4]]).double()
     y = torch.cat([draw.floats(60, low=-1, high=1), torch.tensor([0.0, -0.0, 1.0, -1.0, 1.5, 0.999999, torch.nan])])
     cases = [
         Case("lgamma", torch.lgamma, [x]),
+        Case("lgamma near its zeros", torch.lgamma, [zeros], family="elementwise"),
         Case("digamma", torch.digamma, [x]),
         Case("erfinv", torch.erfinv, [y]),
         Case("half", lambda x: (x.lgamma(), x.digamma()), [draw.floats(20, low=0.1, dtype=torch.float16)]),
