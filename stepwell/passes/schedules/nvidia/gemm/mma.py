@@ -122,8 +122,7 @@ class _Writer:
         place = self.cut.place(self.code, self.block.index)
         self.operands.outer = place.loops
         self.left.start, self.right.start = place.row, place.column
-        for number in range(tile.stages - 1):
-            self._start(place, place.first + number, Expr.const(number))
+        self._fill(place)
         zero = self.matrices.zero()
         count = tile.warp_rows // 16 * (tile.warp_columns // 8) * _FRAGMENT_SUMS
 
@@ -145,6 +144,21 @@ class _Writer:
     @property
     def _feeds(self) -> tuple[Feed, Feed]:
         return self.left, self.right
+
+    def _fill(self, place: Place) -> None:
+        """Bring all tiles but one in, before the loop."""
+        ahead = Expr.const(self.tile.stages - 1)
+        if all(isinstance(feed, Copies) for feed in self._feeds):
+            for number in range(ahead.constant):
+                self._start(place, place.first + number, Expr.const(number))
+            return
+
+        # Reading element by element is much code, which need not be there once for each tile.
+        def fill(number: Expr, values: list[Any]) -> list[Any]:
+            self._start(place, place.first + number, number)
+            return values
+
+        self.code.loop(ZERO, ahead, fill, [], stem="ahead")
 
     def _start(self, place: Place, step: Expr, stage: Expr) -> None:
         """Bring tile ``step`` in, before the loop."""

@@ -85,6 +85,14 @@ def test_stages_are_waited_for_in_the_strict_simulator(name: str) -> None:
     check(STRICT[name], rng, mode="strict", seed=int(rng.integers(1 << 16)))
 
 
+def test_gathers_are_written_once_before_the_loop_and_once_in_it() -> None:
+    """Not once for each stage: the code is long, and slow to compile.  Recorded, not to grow."""
+    sizes = {"n": 1, "o": 32, "h": 14, "w": 14, "c": 16, "y": 3, "x": 3}
+    made = compile_text(KernelText(convolution("n c h+y w+x, o c y x -> n o h w", **sizes, dtype="f16")).write())
+    assert "mma.sync" in made.ptx
+    assert len(made.ptx.splitlines()) < 2600
+
+
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_float32_goes_to_tensor_cores_only_where_rounding_to_tf32_is_allowed(layout: str) -> None:
     case = matmul(40, 36, 52, layout)
