@@ -50,10 +50,15 @@ class Sample:
         """The arguments that are tensors."""
         return [leaf for leaf in self.leaves if isinstance(leaf, torch.Tensor)]
 
+    @property
+    def arguments(self) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """The arguments as the op takes them, positional and by name."""
+        args, kwargs = pytree.tree_unflatten(self.leaves, self.spec)
+        return args, kwargs
+
     def call(self, tensors: Sequence[torch.Tensor]) -> Any:
         """Call the op with these tensors for its own."""
         given = iter(tensors)
-        # Sizes and the like may be containers that the op keeps or changes.
         leaves = [next(given) if isinstance(leaf, torch.Tensor) else leaf for leaf in self.leaves]
         args, kwargs = pytree.tree_unflatten(leaves, self.spec)
         return self.function(*args, **kwargs)

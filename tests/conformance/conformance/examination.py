@@ -12,7 +12,7 @@ from torch.utils import _pytree as pytree
 
 import stepwell as sw
 from conformance.database import UNINITIALISED, Sample, copy_tensor
-from conformance.judgement import difference, implausible, same
+from conformance.judgement import difference, implausible, same, with_places_as_values
 from conformance.verdicts import CRASHED, NOT_EXPORTED, REFUSED, RIGHT, WRONG, Verdict
 from stepwell.frontends.torch import from_exported_program
 from stepwell.support.errors import CompileError, PassFailure, StepwellError, TypeMismatchError
@@ -149,7 +149,7 @@ class Examination:
 
     def _judge(self, sample: Sample, result: Any, after: list[torch.Tensor]) -> Verdict:
         try:
-            fault = _fault(sample, (result, after), self.name in UNINITIALISED)
+            fault = _fault(self.name, sample, (result, after))
         except Exception as error:
             return Verdict(NOT_EXPORTED, _first_line(f"eager: {type(error).__name__}: {error}"))
         return Verdict(WRONG, fault) if fault else Verdict(RIGHT)
@@ -163,15 +163,23 @@ class Examination:
             self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - start
 
 
-def _fault(sample: Sample, got: Any, uninitialised: bool) -> str:
+def _fault(name: str, sample: Sample, got: Any) -> str:
     """Return what is wrong with (result, arguments after the call), or ""."""
     eager = _call(sample, 1)
-    if uninitialised:
+    if name in UNINITIALISED:
         return difference(got, eager, eager, values=False)
     if not same(eager, _call(sample, 2)):
         random = difference(got, eager, eager, values=False)
         return random or implausible(got, [_call(sample, seed) for seed in range(_DRAWS)])
-    return difference(got, eager, _exact(sample, eager))
+    exact = _exact(sample, eager)
+    fault = difference(got, eager, exact)
+    if fault:
+        args, kwargs = sample.arguments
+        got, eager, exact = (
+            (with_places_as_values(name, args, kwargs, result), after) for result, after in (got, eager, exact)
+        )
+        fault = difference(got, eager, exact) and fault
+    return fault
 
 
 def _call(sample: Sample, seed: int, change: Callable[[torch.Tensor], torch.Tensor] = copy_tensor) -> Any:

@@ -114,6 +114,31 @@ def _same_leaf(a: Any, b: Any) -> bool:
     return bool(torch.equal(a, b) or torch.all((a == b) | ((a != a) & (b != b))))
 
 
+# Where equal elements end up, torch leaves open for these; their argument ``dim`` is at this position.
+_DIM_AT = {"argsort": 1, "kthvalue": 2, "mode": 1, "msort": 1, "sort": 1, "topk": 2}
+_PERMUTING = ("argsort", "sort")
+
+
+def with_places_as_values(name: str, args: tuple[Any, ...], kwargs: dict[str, Any], result: Any) -> Any:
+    """Return a result in which positions of elements are the elements, for the ops that may choose among equal ones.
+
+    A permutation of positions is also given as the sorted positions.  Other results are returned as they are.
+    """
+    if name not in _DIM_AT or kwargs.get("stable"):
+        return result
+    operand, at = args[0], _DIM_AT[name]
+    dim = kwargs.get("dim", args[at] if len(args) > at else -1)
+
+    def leaf(value: Any) -> Any:
+        if value.dtype is not torch.int64 or (name != "argsort" and value is pytree.tree_leaves(result)[0]):
+            return value
+        places = value.unsqueeze(dim) if value.dim() < operand.dim() else value
+        picked = torch.take_along_dim(operand, places, dim) if operand.dim() else operand
+        return (picked, value.sort(dim).values) if name in _PERMUTING and operand.dim() else picked
+
+    return pytree.tree_map(leaf, result)
+
+
 def implausible(got: Any, draws: list[Any]) -> str:
     """Return why random results cannot be of the distribution that eager torch draws from, or "".
 
