@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+import numpy as np
+
 from stepwell.runtime.devices.device import PLAIN, CallMode
 from stepwell.runtime.devices.opening import open_device
 from stepwell.runtime.parts import Part
@@ -11,7 +13,7 @@ from stepwell.runtime.plan import Plan
 from stepwell.runtime.report import Report, Sample, explain, make_report
 from stepwell.runtime.session import Session
 from stepwell.support.errors import ArgumentError, InvalidOptionError, StepwellError
-from stepwell.support.signature import Signature
+from stepwell.support.signature import GENERATOR, Signature
 from stepwell.support.stages import Stage
 from stepwell.support.target import PORTABLE_GPU, Target
 
@@ -193,6 +195,16 @@ class Executable:
         if set(state) != set(names):
             raise ArgumentError(f"the state must hold exactly {sorted(names)}, got {sorted(state)}")
         self.session.load_state(state)
+
+    def manual_seed(self, seed: int) -> None:
+        """Start the program's random numbers anew from ``seed``; nothing happens where it draws none.
+
+        A program starts from what ``torch.initial_seed()`` was when it was imported; each call goes on from the last.
+        """
+        wrapped = (seed + (1 << 63)) % (1 << 64) - (1 << 63)
+        names = [spec.name for spec in self.signature.arguments if spec.kind == GENERATOR]
+        if names:
+            self.session.load_state({name: np.array([wrapped, 0]) for name in names})
 
     @property
     def parts(self) -> tuple[Part, ...]:

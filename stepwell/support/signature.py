@@ -7,7 +7,10 @@ from stepwell.support.dtypes import DType
 from stepwell.support.structure import Structure
 from stepwell.support.symbolic import Expr
 
-ARGUMENT_KINDS = ("user", "size", "scalar", "parameter", "buffer", "constant")
+GENERATOR = "generator"
+"""Kind of the state of a program's random numbers: seed and offset, int64[2], which each call advances."""
+
+ARGUMENT_KINDS = ("user", "size", "scalar", "parameter", "buffer", "constant", GENERATOR)
 USER_KINDS = ("user", "size", "scalar")
 """The kinds of what each call brings."""
 

@@ -2,6 +2,7 @@
 
 import operator
 from collections.abc import Mapping
+from pathlib import PurePath
 from typing import Any, TypeAlias
 
 import torch
@@ -9,6 +10,7 @@ import torch
 from stepwell.dialects.graph.base import GraphOperation, sizes_attribute
 from stepwell.dialects.graph.creation import ConstantOp, SizeOp
 from stepwell.dialects.graph.elementwise import ConvertOp
+from stepwell.dialects.graph.shape import ReshapeOp
 from stepwell.dialects.graph.types import TensorMeta, meta_of, tensor_type
 from stepwell.frontends.torch.complex_values import (
     COMPLEX_CONVERTERS,
@@ -17,6 +19,7 @@ from stepwell.frontends.torch.complex_values import (
     involves_complex,
     meta_of_value,
 )
+from stepwell.frontends.torch.data_sizes import DataSizes, condition_of, is_needed
 from stepwell.frontends.torch.node_sources import mlir_location, node_frames, source_location
 from stepwell.frontends.torch.registry import DEFAULT_RULES, Converter, ImportRules
 from stepwell.frontends.torch.size_floats import SIZE_FLOAT_OPS
@@ -39,14 +42,17 @@ class Importer:
         sizes: the program's symbolic sizes.
         values: what each fx node became: an SSA value, a sequence of them, an ``Expr``, or a plain Python value.
         refusals: the calls that cannot be imported; with any, the program must not be used.
+        generator: draws random numbers; None in a program that draws none.
     """
 
     def __init__(self, sizes: SizeTable, originals: Mapping[str, Any], rules: ImportRules = DEFAULT_RULES) -> None:
         self.sizes = sizes
         self.values: dict[Any, Any] = {}
         self.refusals: list[Refusal] = []
+        self.generator: Any = None
         self._originals = originals
         self._rules = rules
+        self._data_sizes = DataSizes(sizes)
 
     def renewed(self) -> "Importer":
         """Return an importer of the same program that has built nothing yet."""
@@ -107,6 +113,27 @@ class Importer:
         if isinstance(value, complex):
             raise ImportProgramError(f"complex number {value} is not supported")
         return self.convert(value, dtype)
+
+    def bind_size(self, count: Value, size: Any, maximum: Expr | None = None) -> Expr:
+        """Let a SymInt be the integer in a tensor of one element, which cannot exceed ``maximum``; return it.
+
+        Raises:
+            ImportProgramError: the SymInt is computed from symbols that nothing has bound.
+        """
+        number = self.convert(count, DType.INT64)
+        flat = self.emit(ReshapeOp, number, sizes=[]) if meta_of(number).rank else number
+        return self._data_sizes.bind(flat, size, maximum)
+
+    def check_value(self, condition: Value, text: str) -> None:
+        """Let a call fail with ``text`` where a tensor of one element is false."""
+        number = self.convert(condition, DType.INT64)
+        flat = self.emit(ReshapeOp, number, sizes=[]) if meta_of(number).rank else number
+        self._data_sizes.check_value(flat, text)
+
+    def place(self, node: Any) -> str:
+        """Return the user's line that a node comes from, as "model.py:12", or the node's name."""
+        source = self.source(node)
+        return f"'{node.name}'" if source is None else f"{PurePath(source.file).name}:{source.line}"
 
     # -- the walk --------------------------------------------------------------------------------------------------
 
@@ -188,7 +215,11 @@ class Importer:
                 raise ImportProgramError(f"result {node.args[1]} of node '{node.args[0].name}' is not supported")
             return item
         if is_bookkeeping(node):
+            if str(node.target) == "aten._assert_scalar.default":
+                return self._assert_scalar(node, *node.args)
             value = node.meta.get("val")
+            if not is_needed(node):
+                return None
             return self._size_float(node) if isinstance(value, torch.SymFloat) else self._plain_value(value)
         arguments = [self.argument(argument) for argument in node.args]
         options = {key: self.argument(argument) for key, argument in node.kwargs.items()}
@@ -206,6 +237,15 @@ class Importer:
         if found is None:
             raise refuse_unknown(node)
         return found
+
+    def _assert_scalar(self, node: Any, condition: Any, message: str = "") -> None:
+        """Let the host check a condition of numbers that depend on data; those of the inputs' sizes are guards."""
+        value = condition.meta["val"] if isinstance(condition, torch.fx.Node) else condition
+        if not isinstance(value, torch.SymBool):
+            return
+        with self.location(node):
+            if not self._data_sizes.check(value.node.expr, self.place(node)):
+                self.check_value(condition_of(self, condition), f"{value.node.expr} ({self.place(node)})")
 
     def _plain_value(self, value: Any) -> Any:
         """Return the value of a node that computes sizes: an expression, a number, or nothing for a condition."""

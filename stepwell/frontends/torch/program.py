@@ -23,6 +23,7 @@ from stepwell.frontends.torch.complex_values import (
 from stepwell.frontends.torch.converters.shape import permute
 from stepwell.frontends.torch.decompositions import decompositions_for
 from stepwell.frontends.torch.direct import is_direct
+from stepwell.frontends.torch.generator import Generator, initial_states, with_generator
 from stepwell.frontends.torch.guards import read_guards
 from stepwell.frontends.torch.importer import Importer
 from stepwell.frontends.torch.interface import Argument, Interface, ProgramResult, read_interface
@@ -35,7 +36,7 @@ from stepwell.support.bindings import func, ir
 from stepwell.support.dtypes import DType
 from stepwell.support.errors import ImportProgramError, InvalidInputFileError
 from stepwell.support.module import Module
-from stepwell.support.signature import USER_KINDS, ArgumentSpec, ResultSpec, Signature
+from stepwell.support.signature import GENERATOR, USER_KINDS, ArgumentSpec, ResultSpec, Signature
 from stepwell.support.stages import STAGE_ATTRIBUTE, Stage
 from stepwell.support.structure import Structure
 from stepwell.support.symbolic import Expr
@@ -91,7 +92,8 @@ def import_opened(opened: "OpenedProgram") -> Module:
         raise
     # Decomposing drops the guards.
     signature = replace(signature, guards=read_guards(opened.exported, signature.arguments))
-    return Module(operation, _parameters(opened.decomposed, opened.interface), signature)
+    parameters = _parameters(opened.decomposed, opened.interface) | initial_states(signature)
+    return Module(operation, parameters, signature)
 
 
 @dataclass(frozen=True)
@@ -181,6 +183,7 @@ def _nodes_by_name(module: Any) -> dict[str, Any]:
 
 def build_module(importer: Importer, graph: Any, interface: Interface) -> tuple[Any, Signature]:
     """Build the operation of a module, and the signature, of a graph of supported calls."""
+    interface = with_generator(graph, interface)
     metas = [_argument_meta(importer, argument) for argument in interface.arguments]
     with make_context(), ir.Location.unknown():
         module = ir.Module.create()
@@ -198,10 +201,14 @@ def build_module(importer: Importer, graph: Any, interface: Interface) -> tuple[
         with ir.InsertionPoint(block):
             for argument, value, meta in zip(interface.arguments, block.arguments, metas, strict=True):
                 importer.bind(argument.node, _argument_value(importer, argument, value, meta))
+                if argument.kind == GENERATOR:
+                    importer.generator = Generator(importer, value)
             for node in graph.nodes:
                 if node.op == "call_function":
                     importer.import_node(node)
             raise_refusals(importer.refusals)
+            if importer.generator is not None:
+                importer.bind(interface.results[-1].value, importer.generator.next_state())
             interface = _with_host_sizes(importer, interface)
             orders = [_order(importer, result) for result in interface.results]
             found = [

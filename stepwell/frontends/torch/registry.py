@@ -26,6 +26,9 @@ CONVERTERS: dict[str, Converter] = {}
 # For programs that are imported without decomposition alone: which calls of an op, and how.  See ``direct``.
 DIRECT_CONVERTERS: dict[str, tuple[Callable[[Any], bool], Converter]] = {}
 
+# The overloads whose converters draw random numbers.
+RANDOM_TARGETS: set[str] = set()
+
 F = TypeVar("F", bound=Converter)
 
 
@@ -44,12 +47,18 @@ def converts(*targets: str) -> Callable[[F], F]:
     return register
 
 
+def draws(*targets: str) -> Callable[[F], F]:
+    """Register a converter that draws from ``importer.generator``."""
+    RANDOM_TARGETS.update(targets)
+    return converts(*targets)
+
+
 def register_converter(op: Any, *, replace: bool = False) -> Callable[[F], F]:
     """Register a converter for an op of the user's own: a decorator.
 
     The converter is called as ``converter(importer, node, *args, **kwargs)`` with the call's arguments mapped: tensors
     are SSA values, symbolic sizes are ``Expr``, everything else is as it was.  It builds graph ops by
-    ``importer.emit(op_class, operands...)`` and returns one value, or a sequence of them for an op with several results.
+    ``importer.emit(op_class, operands...)`` and returns one value, or a sequence for an op with several results.
     Shape and dtype of what it returns are compared with what the op's fake implementation says.
 
     Args:

@@ -22,24 +22,9 @@ _BOOKKEEPING = {
     "aten.sym_constrain_range_for_size.default",
 }
 
-_RANDOM = "random numbers are not supported yet"
-_DATA_SIZE = "the result's size depends on the values of a tensor"
-_CONTROL = "control flow that depends on data is not supported"
-_HOST = "reads a tensor's value to decide on the program"
+_RANDOM = "random numbers of this distribution are not supported"
 _REASONS = {
-    "cond": _CONTROL,
-    "while_loop": _CONTROL,
-    "map_impl": _CONTROL,
-    "scan": _CONTROL,
-    "associative_scan": _CONTROL,
-    "aten._local_scalar_dense.default": _HOST,
-    "aten.item.default": _HOST,
-    "aten.nonzero.default": _DATA_SIZE,
-    "aten.masked_select.default": _DATA_SIZE,
-    "aten._unique2.default": _DATA_SIZE,
-    "aten.unique_dim.default": _DATA_SIZE,
-    "aten.unique_consecutive.default": _DATA_SIZE,
-    "aten.repeat_interleave.Tensor": _DATA_SIZE,
+    "associative_scan": "only combine_mode='generic' is supported, which torch unrolls",
 }
 
 

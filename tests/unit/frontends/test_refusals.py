@@ -40,15 +40,15 @@ def line_of(marker: str) -> int:
 
 def test_all_unsupported_ops_are_listed_with_lines() -> None:
     def forward(self: Any, x: torch.Tensor) -> torch.Tensor:
-        y = torch.special.bessel_j0(x)  # first
-        y = torch.special.bessel_j0(y) + torch.special.bessel_j1(y)  # second
-        return y + torch.rand_like(y)  # third
+        y = torch.geqrf(x)[0]  # first
+        y = torch.geqrf(y)[0] + torch.linalg.householder_product(y, y[0])  # second
+        return y + torch.poisson(y)  # third
 
-    error = refused(forward, torch.ones(3), UnsupportedOpError)
+    error = refused(forward, torch.ones(3, 3), UnsupportedOpError)
     assert "3 unsupported ops in 4 places" in error.message
-    assert f"aten.special_bessel_j0.default x2: 'special_bessel_j0' at {__file__}:{line_of('first')}" in error.message
-    assert f"aten.special_bessel_j1.default x1: 'special_bessel_j1' at {__file__}:{line_of('second')}" in error.message
-    assert f"'rand_like' at {__file__}:{line_of('third')} (random numbers are not supported yet)" in error.message
+    assert f"aten.geqrf.default x2: 'geqrf' at {__file__}:{line_of('first')}" in error.message
+    assert f"'linalg_householder_product' at {__file__}:{line_of('second')}" in error.message
+    assert f"'poisson' at {__file__}:{line_of('third')} (random numbers of this distribution" in error.message
     assert error.location is not None
     assert (error.location.file, error.location.line) == (__file__, line_of("first"))
     assert error.code == "SW101"

@@ -1,0 +1,81 @@
+"""The state of a program's random numbers: seed and offset, an argument that every call reads and advances.
+
+To the runtime it is a buffer like those of a batch norm: each call writes the new state back.  Every random op of a
+call draws at its own step, so that no two of them see the same numbers.
+"""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+
+from stepwell.dialects.graph.assembly import CatOp
+from stepwell.dialects.graph.elementwise import AddOp
+from stepwell.dialects.graph.random import WORDS, RandomOperation
+from stepwell.dialects.graph.shape import ReshapeOp, SliceOp
+from stepwell.frontends.torch.interface import Argument, Interface, ProgramResult
+from stepwell.frontends.torch.registry import RANDOM_TARGETS
+from stepwell.support.bindings import ir
+from stepwell.support.dtypes import DType
+from stepwell.support.errors import ImportProgramError
+from stepwell.support.signature import GENERATOR, Signature
+
+
+@dataclass(eq=False)
+class _State:
+    """Stands for a node of the graph where an interface wants one: no call makes the state."""
+
+    name: str
+    meta: dict[str, Any]
+    stack_trace: None = None
+
+
+def with_generator(graph: Any, interface: Interface) -> Interface:
+    """Return the interface with an argument and a result for the generator's state, where a graph draws at all."""
+    if not any(node.op == "call_function" and str(node.target) in RANDOM_TARGETS for node in graph.nodes):
+        return interface
+    taken = {argument.name for argument in interface.arguments}
+    name = next(name for name in (GENERATOR, *(f"{GENERATOR}_{n}" for n in range(len(taken)))) if name not in taken)
+    meta = {"val": torch.empty(2, dtype=torch.int64, device="meta")}
+    before, after = _State(name, meta), _State(f"next_{name}", meta)
+    argument = Argument(before, name, GENERATOR, persistent=False)
+    result = ProgramResult(after, "buffer", name)
+    return replace(interface, arguments=(*interface.arguments, argument), results=(*interface.results, result))
+
+
+def initial_states(signature: Signature) -> dict[str, Any]:
+    """Return the state that a program starts with, by name: torch's own seed, int64[2]."""
+    seed = torch.initial_seed()
+    state = torch.tensor([seed - (1 << 64) if seed >> 63 else seed, 0], dtype=torch.int64)
+    return {argument.name: state for argument in signature.arguments if argument.kind == GENERATOR}
+
+
+class Generator:
+    """Builds the random ops of one program.
+
+    Args:
+        importer: of the program.
+        state: the argument: seed and offset, int64[2].
+    """
+
+    def __init__(self, importer: Any, state: Any) -> None:
+        self._importer = importer
+        self._block = state.owner
+        self._seed, self._offset = (
+            importer.emit(ReshapeOp, importer.emit(SliceOp, state, dim=0, start=at, end=at + 1, step=1), sizes=[])
+            for at in range(2)
+        )
+        self._steps = 0
+
+    def draw(self, op: type[RandomOperation], sizes: Any, dtype: DType) -> Any:
+        """Return new random numbers; raises ImportProgramError in the body of a branch or loop."""
+        if ir.InsertionPoint.current.block != self._block:
+            raise ImportProgramError("random numbers in the body of a branch or loop are not supported")
+        step, self._steps = self._steps, self._steps + 1
+        return self._importer.emit(op, self._seed, self._offset, step=step, sizes=sizes, dtype=dtype)
+
+    def next_state(self) -> Any:
+        """Return the state that the next call starts from."""
+        moved = self._importer.emit(AddOp, self._offset, self._importer.constant(WORDS * self._steps, DType.INT64))
+        halves = [self._importer.emit(ReshapeOp, half, sizes=[1]) for half in (self._seed, moved)]
+        return self._importer.emit(CatOp, halves, dim=0)
