@@ -218,7 +218,7 @@ class Importer:
             if str(node.target) == "aten._assert_scalar.default":
                 return self._assert_scalar(node, *node.args)
             value = node.meta.get("val")
-            if not is_needed(node):
+            if not isinstance(value, torch.SymFloat) and not is_needed(node):
                 return None
             return self._size_float(node) if isinstance(value, torch.SymFloat) else self._plain_value(value)
         arguments = [self.argument(argument) for argument in node.args]

@@ -54,7 +54,8 @@ class SizeTable:
     @property
     def names(self) -> frozenset[str]:
         """Names of all symbols."""
-        return frozenset(self._names.values()) | {spec.name for spec in (*self.symbols, *self._read)}
+        read = {bounds.name for bounds in self._read}
+        return frozenset(self._names.values()) | {spec.name for spec in self.symbols} | read
 
     def bind(self, size: Any) -> Range | None:
         """Name an unbacked SymInt, and return its range; None where it is known already.
@@ -72,13 +73,27 @@ class SizeTable:
         minimum, maximum = (int(end) if end is not None and end.is_Integer else None for end in ends)
         name = self._names[expr] = _fresh_name(str(expr), set(self.names))
         self._read.append(Range(name, minimum, maximum))
+        self.examples[name] = self._with_read({}, 3)[name]
         return self._read[-1]
+
+    def is_new(self, size: Any) -> bool:
+        """Tell whether a size depends on data that nothing has read yet."""
+        return isinstance(size, torch.SymInt) and self.are_new(size.node.expr.free_symbols)
+
+    def are_new(self, symbols: Any) -> bool:
+        """Tell whether there is one that nothing has read among symbols of torch's."""
+        return any(symbol not in self._names and symbol not in self._given for symbol in symbols)
 
     def new_name(self, wanted: str) -> str:
         """Return a name for what no symbol of torch's stands for."""
         name = _fresh_name(wanted, set(self.names))
         self._read.append(Range(name, None, None))
+        self.examples[name] = 1
         return name
+
+    def forget(self, size: Any) -> None:
+        """Let an unbacked SymInt be bound anew, under another name."""
+        self._names.pop(size.node.expr, None)
 
     def give(self, size: Any, value: Expr) -> None:
         """Let a SymInt that is new, as those of inner graphs are, stand for ``value``."""

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from stepwell.frontends.torch.registry import DEFAULT_RULES, ImportRules
+from stepwell.frontends.torch.registry import CONVERTERS, DEFAULT_RULES, ImportRules
 from stepwell.support.errors import ImportProgramError, UnsupportedOpError
 
 # Calls that compute sizes or check them: torch has done both, and left the result in the node's metadata.
@@ -23,7 +23,11 @@ _BOOKKEEPING = {
 }
 
 _RANDOM = "random numbers of this distribution are not supported"
+_FOURIER = "a Fourier transform needs a size that is known at import"
 _REASONS = {
+    "aten._fft_c2c.default": _FOURIER,
+    "aten._fft_c2r.default": _FOURIER,
+    "aten._fft_r2c.default": _FOURIER,
     "associative_scan": "only combine_mode='generic' is supported, which torch unrolls",
 }
 
@@ -104,5 +108,7 @@ def _count(number: int, noun: str) -> str:
 def _reason(target: str, node: Any) -> str:
     if target in _REASONS:
         return _REASONS[target]
+    if target in CONVERTERS:
+        return "it takes or gives complex numbers here, which it is not supported for"
     tags = getattr(node.target, "tags", ())
     return _RANDOM if torch.Tag.nondeterministic_seeded in tags else ""

@@ -7,10 +7,12 @@ from stepwell.dialects.graph import indexing as ops
 from stepwell.dialects.graph import scatter as scatter_ops
 from stepwell.dialects.graph.base import normalize_dim
 from stepwell.dialects.graph.comparison import WhereOp
-from stepwell.dialects.graph.elementwise import MulOp
+from stepwell.dialects.graph.elementwise import AddOp, MulOp
 from stepwell.dialects.graph.indexing import indexed_shape
 from stepwell.dialects.graph.sizes import number_of_elements
 from stepwell.dialects.graph.types import ONE, meta_of
+from stepwell.frontends.torch.converters.creation import full_like
+from stepwell.frontends.torch.converters.data_dependent import is_mask, true_where, unmasked
 from stepwell.frontends.torch.converters.shape import expand, rank_of, reshape, shape_of
 from stepwell.frontends.torch.importer import Importer, Value
 from stepwell.frontends.torch.registry import converts
@@ -82,20 +84,15 @@ def convert_take(importer: Importer, node: Any, operand: Value, index: Value) ->
 
 
 def _indices(importer: Importer, indices: Sequence[Value | None]) -> tuple[list[int], list[Value]]:
-    """Return the indexed dimensions and their tensors; refuses masks, whose result shape depends on data."""
+    """Return the indexed dimensions and their tensors."""
     dims = [dim for dim, index in enumerate(indices) if index is not None]
     tensors = [index for index in indices if index is not None]
-    if any(meta_of(index).dtype in (DType.BOOL, DType.UINT8) for index in tensors):
-        raise ImportProgramError(
-            "indexing with a mask has a shape that depends on data",
-            fix="use torch.where with the mask, or index with integers",
-        )
     return dims, [importer.convert(index, DType.INT64) for index in tensors]
 
 
 @converts("aten.index.Tensor")
 def convert_index(importer: Importer, node: Any, operand: Value, indices: Sequence[Value | None]) -> Value:
-    dims, tensors = _indices(importer, indices)
+    dims, tensors = _indices(importer, unmasked(importer, node, indices))
     return importer.emit(ops.IndexOp, operand, indices=tensors, dims=dims)
 
 
@@ -108,22 +105,40 @@ def convert_index_put(
     values: Value,
     accumulate: bool = False,
 ) -> Value:
-    given = [dim for dim, index in enumerate(indices) if index is not None]
-    mask = indices[given[0]] if len(given) == 1 else None
-    if mask is not None and meta_of(mask).dtype is DType.BOOL and not accumulate:
-        after = rank_of(operand) - given[0] - rank_of(mask)
-        if rank_of(values) <= after:
-            return _masked_fill(importer, operand, mask, given[0], values)
+    if any(index is not None and is_mask(index) for index in indices):
+        return _masked_put(importer, operand, indices, values, accumulate)
     dims, tensors = _indices(importer, indices)
     return _index_put(importer, operand, dims, tensors, values, accumulate)
 
 
-def _masked_fill(importer: Importer, operand: Value, mask: Value, first: int, values: Value) -> Value:
-    """The same values wherever the mask, from dimension ``first`` on, holds: what no shape depends on."""
-    meta, shape = meta_of(operand), shape_of(mask)
-    after = meta.rank - first - len(shape)
-    aligned = reshape(importer, mask, [*[ONE] * first, *shape, *[ONE] * after])
-    return importer.emit(WhereOp, aligned, importer.convert(values, meta.dtype), operand)
+def _masked_put(
+    importer: Importer, operand: Value, indices: Sequence[Value | None], values: Value, accumulate: bool
+) -> Value:
+    """Write where a mask holds, the same values everywhere or one after another: what no shape depends on."""
+    given = [dim for dim, index in enumerate(indices) if index is not None]
+    if len(given) > 1:
+        raise ImportProgramError(
+            "'index_put' with a mask beside another index is not supported", fix="index with the mask alone"
+        )
+    first, meta = given[0], meta_of(operand)
+    mask = true_where(importer, indices[first])
+    after = meta.rank - first - rank_of(mask)
+    aligned = reshape(importer, mask, [*[ONE] * first, *shape_of(mask), *[ONE] * after])
+    wanted = importer.convert(values, meta.dtype)
+    while rank_of(wanted) > after and shape_of(wanted)[0] == ONE:
+        wanted = reshape(importer, wanted, shape_of(wanted)[1:])
+    if rank_of(wanted) > after:
+        if first:
+            raise ImportProgramError("'index_put' with a mask behind other dimensions takes one value for all")
+        # One row of values for each true element of the mask, in order.
+        wanted = expand(
+            importer, wanted, (*shape_of(wanted)[: rank_of(wanted) - after], *meta.shape[meta.rank - after :])
+        )
+        start = full_like(importer, operand, 0, meta.dtype) if accumulate else operand
+        wanted = importer.emit(scatter_ops.MaskedScatterOp, start, expand(importer, aligned, meta.shape), wanted)
+    if accumulate:
+        wanted = importer.emit(AddOp, operand, wanted)
+    return importer.emit(WhereOp, aligned, wanted, operand)
 
 
 def _index_put(

@@ -6,7 +6,7 @@ from stepwell.dialects.graph import ordering as ops
 from stepwell.dialects.graph.base import normalize_dim
 from stepwell.dialects.graph.sizes import number_of_elements
 from stepwell.dialects.graph.types import ONE, meta_of
-from stepwell.frontends.torch.converters.shape import rank_of, reshape, select, shape_of
+from stepwell.frontends.torch.converters.shape import rank_of, reshape, select, shape_of, slice_along
 from stepwell.frontends.torch.importer import Importer, Value
 from stepwell.frontends.torch.registry import converts
 from stepwell.support.dtypes import DType
@@ -94,7 +94,8 @@ def convert_topk(
     sorted: bool = True,
 ) -> list[Value]:
     if not isinstance(k, int) and not k.is_constant:
-        raise ImportProgramError(f"'topk' with k = {k} is not supported", fix="make k a number")
+        parts = sort(importer, operand, dim, descending=largest)
+        return [slice_along(importer, part, normalize_dim(dim, rank_of(part)), 0, k) for part in parts]
     count = k if isinstance(k, int) else k.constant
     found: list[Value] = _along(importer, ops.TopkOp, operand, dim, k=count, largest=largest)
     return found

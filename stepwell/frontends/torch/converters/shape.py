@@ -178,8 +178,24 @@ def slice_bounds(
     return first, last
 
 
-@converts("aten.narrow_copy.default")
+def wrapped(bound: Size | None, size: Expr, default: Expr) -> Expr:
+    """Return a bound of a slice between 0 and ``size``, whatever number it is; negative ones count from the end."""
+    if bound is None:
+        return default
+    number = Expr.of(bound)
+    if number.is_constant:
+        return Expr.min(number, size) if number.constant >= 0 else Expr.max(number + size, 0)
+    is_negative = Expr.min(Expr.max(-number, 0), 1)
+    return Expr.min(Expr.max(number, 0), size) + is_negative * Expr.max(size + Expr.min(number, 0), 0)
+
+
+@converts("aten.narrow.default", "aten.narrow_copy.default")
 def convert_narrow(importer: Importer, node: Any, operand: Value, dim: int, start: Size, length: Size) -> Value:
+    dim = normalize_dim(dim, rank_of(operand))
+    if importer.sizes.is_new(node.meta["val"].shape[dim]):
+        importer.sizes.give(node.meta["val"].shape[dim], Expr.of(length))
+        first = wrapped(start, shape_of(operand)[dim], ZERO)
+        return slice_along(importer, operand, dim, first, first + length)
     return convert_slice(importer, node, operand, dim, start, Expr.of(start) + length)
 
 
@@ -194,6 +210,14 @@ def convert_slice(
     step: int = 1,
 ) -> Value:
     dim = normalize_dim(dim, rank_of(operand))
+    wanted = node.meta["val"].shape[dim]
+    if importer.sizes.is_new(wanted):
+        # torch leaves wrapping and clamping to run time, and gives the result a symbol of its own.
+        size = shape_of(operand)[dim]
+        first, last = wrapped(start, size, ZERO), wrapped(end, size, size)
+        last = Expr.max(first, last)
+        importer.sizes.give(wanted, (last - first + (step - 1)) // step)
+        return slice_along(importer, operand, dim, first, last, step)
     result = importer.meta(node).shape[dim]
     return slice_along(
         importer, operand, dim, *slice_bounds(importer, shape_of(operand)[dim], start, end, result, step), step

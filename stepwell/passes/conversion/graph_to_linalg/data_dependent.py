@@ -9,5 +9,5 @@ from stepwell.passes.conversion.graph_to_linalg.lowering import Builder, Lowered
 @lowers(BindSizeOp)
 def lower_bind_size(build: Builder, op: Any, count: Tensor) -> Lowered:
     """The host reads the number; as an index value it is at hand for all sizes that follow."""
-    build.bind_size(count.value, op.label, op.minimum, op.maximum)
+    build.bind_size(count.value, op)
     return ()

@@ -107,12 +107,12 @@ class Builder:
             self._anchors.append(arith.constant(ir.IndexType.get(), 0).owner)
         self.size_point = self.size_point or ir.InsertionPoint(self._anchors[0])
 
-    def bind_size(self, count: Any, label: Any, minimum: Any, maximum: Any) -> None:
-        """Let the host read a size from the 0-d i64 tensor ``count``; the names and bounds are text attributes."""
-        read = ReadSizeOp(count, label, minimum, maximum, ir.IndexType.get())
-        self._symbols[label.value] = read.size
+    def bind_size(self, count: Any, op: Any) -> None:
+        """Let the host read a size from the 0-d i64 tensor ``count``, as the graph.bind_size ``op`` says."""
+        read = ReadSizeOp(count, op.label, op.minimum, op.maximum, op.checks, ir.IndexType.get())
+        self._symbols[op.label.value] = read.size
         self.open_sizes()
-        self._read_points[label.value] = ir.InsertionPoint(self._anchors[-1])
+        self._read_points[op.label.value] = ir.InsertionPoint(self._anchors[-1])
 
     def close_sizes(self) -> None:
         """Finish: no more sizes are built."""

@@ -128,17 +128,21 @@ class Flow:
             return set()
         names: set[str] = set()
         for value in (*node.op.operands, *node.captured, *node.op.results):
-            try:
-                sizes = self.shape(value) if _is_tensor(value) else (self.kernel.expr(value),)
-            except Refusal:
-                continue
-            names.update(*(size.symbols for size in sizes))
+            names.update(*(size.symbols for size in self._known_sizes(value)))
         found = {self.reads[name] for name in names & self.reads.keys()} - {node}
         for read in node.reads:
             source = self.producer.get(read.value)
             if source is not None and source in self.inlined:
                 found |= self.awaited(source)
         return found
+
+    def _known_sizes(self, value: Any) -> tuple[Expr, ...]:
+        try:
+            if _is_tensor(value):
+                return self.shape(value)
+            return (self.kernel.expr(value),) if isinstance(value.type, ir.IndexType) else ()
+        except Refusal:
+            return ()
 
     # -- constants ---------------------------------------------------------------------------------------------------
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from heapq import heappop, heappush
 
-from stepwell.support.symbolic import Expr
+from stepwell.support.symbolic import Atom, Expr
 
 ALIGNMENT = 64
 """Bytes between places, at least: a cache line of a CPU."""
@@ -170,4 +170,22 @@ def _with_size(sizes: list[Expr], size: Expr) -> list[Expr]:
 
 def _covers(large: Expr, small: Expr) -> bool:
     """Tell whether ``large >= small`` for all sizes: their difference has no negative term."""
-    return all(factor >= 0 for _, factor in (large - small).terms)
+    return _is_natural(large - small)
+
+
+def _is_natural(expr: Expr) -> bool:
+    """Tell whether an expression is never negative because none of its terms is."""
+    return all(factor >= 0 and all(map(_is_natural_atom, monomial)) for monomial, factor in expr.terms)
+
+
+def _is_natural_atom(atom: Atom) -> bool:
+    match atom.operator:
+        case "symbol":
+            return True
+        case "max":
+            return any(map(_is_natural, atom.operands))
+        case "mod":
+            return _is_natural(atom.operands[1])
+        case _:
+            # Rounded up, -(-s0 // 8), a size divides a negative number.
+            return all(map(_is_natural, atom.operands))
