@@ -28,6 +28,8 @@ LAYERS = {
     "comparison": {"support", "frontends", "driver"},
     "tools": {"support", "dialects", "passes", "runtime", "frontends", "backends", "driver", "worker"},
 }
+# What torch's entry point names: it brings the driver to torch's graphs.
+LAYERS["torch_backend"] = LAYERS["driver"] | {"driver"}
 # The child process that backends start, which must not drag in more than it needs.
 LAYERS["worker"] = LAYERS["backends"] | {"backends"}
 LAYERS["backends"] = LAYERS["backends"] | {"worker"}

@@ -3,6 +3,7 @@
 from typing import Any
 
 from stepwell.dialects.graph.attention import ScaledDotProductAttentionOp
+from stepwell.dialects.graph.types import meta_of
 from stepwell.frontends.torch.importer import Importer, Value
 from stepwell.frontends.torch.registry import converts
 from stepwell.support.errors import ImportProgramError
@@ -29,3 +30,24 @@ def convert_attention(
     return importer.emit(
         ScaledDotProductAttentionOp, query, key, value, mask, is_causal=is_causal, enable_gqa=enable_gqa, scale=scale
     )
+
+
+@converts("aten._scaled_dot_product_flash_attention_for_cpu.default")
+def convert_flash_attention(
+    importer: Importer,
+    node: Any,
+    query: Value,
+    key: Value,
+    value: Value,
+    dropout: float = 0.0,
+    is_causal: bool = False,
+    *,
+    attn_mask: Value | None = None,
+    scale: float | None = None,
+) -> list[Value | None]:
+    """What torch makes of attention on a CPU while it traces gradients; ours do without the logarithms of the sums."""
+    shared = meta_of(query).shape[1] != meta_of(key).shape[1]
+    made = convert_attention(
+        importer, node, query, key, value, attn_mask, dropout, is_causal, scale=scale, enable_gqa=shared
+    )
+    return [made, None]

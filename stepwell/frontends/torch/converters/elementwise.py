@@ -83,6 +83,6 @@ def convert_sign(importer: Importer, node: Any, operand: Value) -> Value:
     return operand if meta_of(operand).dtype is DType.BOOL else importer.emit(ops.SignOp, operand)
 
 
-@converts("aten._to_copy.default")
-def convert_to_copy(importer: Importer, node: Any, operand: Value, **_: Any) -> Value:
+@converts("aten._to_copy.default", "prims.convert_element_type.default")
+def convert_to_copy(importer: Importer, node: Any, operand: Value, *_: Any, **__: Any) -> Value:
     return importer.convert(operand, importer.meta(node).dtype)

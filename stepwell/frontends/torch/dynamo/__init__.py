@@ -1,0 +1,1 @@
+"""Graphs that ``torch.compile`` captured: options, partition, calls."""
