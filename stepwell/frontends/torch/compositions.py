@@ -28,7 +28,9 @@ def composes(target: str) -> Callable[[F], F]:
 
 @composes("aten.addbmm.default")
 def addbmm(addend: Tensor, lhs: Tensor, rhs: Tensor, *, beta: float = 1, alpha: float = 1) -> Tensor:
-    """The sum of a batch of products is one product of longer rows."""
+    """The sum of a batch of products is one product of longer rows; numbers beside integers are cut to integers."""
+    if not (lhs.is_floating_point() or lhs.is_complex()):
+        alpha, beta = int(alpha), int(beta)
     rows = lhs.permute(1, 0, 2).flatten(1)
     product = rows @ rhs.flatten(0, 1)
     if alpha != 1:

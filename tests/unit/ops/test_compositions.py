@@ -12,6 +12,9 @@ def test_products_and_distances() -> None:
     cases = [
         Case("addbmm", lambda a, b, c: torch.addbmm(a, b, c), [a, b, c]),
         Case("addbmm-scaled", lambda a, b, c: torch.addbmm(a, b, c, beta=0.5, alpha=2), [a, b, c]),
+        Case(
+            "addbmm-whole", lambda a, b, c: torch.addbmm(a, b, c, beta=-1.6, alpha=2.7), [a.long(), b.long(), c.long()]
+        ),
         Case("addbmm-alone", lambda a, b, c: torch.addbmm(a, b, c, beta=0), [a * torch.nan, b, c]),
         Case("bilinear", F.bilinear, [draw.floats(3, 4), draw.floats(3, 5), draw.floats(2, 4, 5), draw.floats(2)]),
         Case("norms", lambda x: tuple(torch.linalg.vector_norm(x, p, dim=1) for p in (0, 1, 2, 3, torch.inf)), [x]),

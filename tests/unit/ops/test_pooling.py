@@ -26,6 +26,8 @@ def test_windows() -> None:
         Case("unbatched", lambda x: (F.max_pool2d(x[0], 3), F.avg_pool2d(x[1], 2, 1)), [x]),
         Case("signal", lambda x: (F.max_pool1d(x[0], 3, 2), F.avg_pool1d(x[0], 3, 2, 1)), [x]),
         Case("volume", lambda x: (F.max_pool3d(x, 2, 1), F.avg_pool3d(x, (1, 2, 3))), [x]),
+        # Lanes behind the last window would divide by zero.
+        Case("whole", lambda x: F.avg_pool1d(x, 7, 3, ceil_mode=True), [draw.integers(1, 2, 9)]),
         Case("empty", lambda x: F.max_pool2d(x, 2), [draw.floats(0, 3, 4, 4)]),
     ]
     check_cases("pooling", cases)
