@@ -6,36 +6,26 @@ from typing import Any
 import numpy as np
 
 from stepwell.dialects.graph.base import GraphOperation
-from stepwell.dialects.graph.data_dependent import BindSizeOp
+from stepwell.dialects.graph.control import ControlOperation, callees, evaluate_function
+from stepwell.dialects.graph.sizes import sizes_bound
 from stepwell.runtime.tensors import Array
-from stepwell.support.bindings import func, ir
+from stepwell.support.bindings import ir
 
 
 def run_graph(function: Any, inputs: Sequence[Array | int]) -> list[Array]:
-    """Return the results of a function of graph ops with static sizes."""
-    block = function.regions[0].blocks[0]
-    values: dict[Any, Any] = dict(zip(block.arguments, inputs, strict=True))
-    with np.errstate(all="ignore"):
-        for op in block.operations:
-            arrays = [values[operand] for operand in op.operands]
-            if isinstance(op, func.ReturnOp):
-                return arrays
-            assert isinstance(op, GraphOperation), op
-            found = type(op).evaluate(op, *arrays)
-            found = found if isinstance(found, tuple | list) else [found]
-            for result, array in zip(op.operation.results, found, strict=True):
-                values[result] = np.asarray(array)
-    raise AssertionError("a function ends with its results")
+    """Return the results of a function of graph ops on arguments of static sizes."""
+    with np.errstate(all="ignore"), sizes_bound():
+        return evaluate_function(function, inputs)
 
 
 def is_static_graph(function: Any) -> bool:
-    """Tell whether ``run_graph`` can run ``function``: graph ops alone, on tensors of sizes that no data decides."""
+    """Tell whether ``run_graph`` can run ``function``: graph ops alone, on arguments of known sizes."""
     block = function.regions[0].blocks[0]
     *body, _ = block.operations
     # An argument that is no tensor is a size.
-    return all(isinstance(argument.type, ir.RankedTensorType) for argument in block.arguments) and all(
+    types = [argument.type for argument in block.arguments]
+    return all(isinstance(type_, ir.RankedTensorType) and type_.has_static_shape for type_ in types) and all(
         isinstance(op, GraphOperation)
-        and not isinstance(op, BindSizeOp)
-        and all(result.type.has_static_shape for result in op.operation.results)
+        and (not isinstance(op, ControlOperation) or all(map(is_static_graph, callees(op))))
         for op in body
     )

@@ -5,13 +5,16 @@ two that overlap by mistake give wrong results here as they would in a call.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import count
 from typing import Any
 
 import numpy as np
 
 from stepwell.backends.plan_translation import host_functions
+from stepwell.dialects.graph.control import given_symbols
 from stepwell.dialects.graph.types import meta_of
-from stepwell.dialects.plan import LaunchOp, PreparedOp, ReadSizeOp, SymbolOp, ViewOp
+from stepwell.dialects.plan import BranchOp, LaunchOp, LoopOp, PreparedOp, ReadSizeOp, SymbolOp, ViewOp
 from stepwell.runtime.tensors import Array
 from stepwell.support.bindings import ir
 from stepwell.support.dtypes import DType
@@ -28,16 +31,25 @@ def run_host(module: Any, arrays: Sequence[Array | int], run_kernel: RunKernel) 
     if "prepare" in functions:
         attributes = functions["prepare"].attributes
         numbers = [a["stepwell.argument"].value for a in attributes["arg_attrs"]] if "arg_attrs" in attributes else []
-        prepared = _Run(functions["prepare"], [arrays[number] for number in numbers], [], run_kernel).results()
-    return _Run(functions["main"], arrays, prepared, run_kernel).results()
+        taken = [arrays[number] for number in numbers]
+        prepared = _Run(_Program(functions, [], run_kernel), "prepare", taken).results()
+    return _Run(_Program(functions, prepared, run_kernel), "main", arrays).results()
+
+
+@dataclass(frozen=True)
+class _Program:
+    """What all functions of a program share."""
+
+    functions: Mapping[str, Any]
+    prepared: list[Array]
+    run_kernel: RunKernel
 
 
 class _Run:
     """One execution of one host function."""
 
-    def __init__(
-        self, function: Any, arrays: Sequence[Array | int], prepared: list[Array], run_kernel: RunKernel
-    ) -> None:
+    def __init__(self, program: _Program, name: str, arrays: Sequence[Array | int]) -> None:
+        function = program.functions[name]
         block = function.regions[0].blocks[0]
         self._body = list(block.operations)
         # Tensors, and the numbers among the arguments.
@@ -46,8 +58,7 @@ class _Run:
             # Below the graph stage uint8 is an int8 without a sign.
             is_unsigned = not isinstance(array, int) and array.dtype == np.uint8
             self._values[argument] = np.asarray(array).view(np.int8) if is_unsigned else array
-        self._prepared = prepared
-        self._run_kernel = run_kernel
+        self._program = program
         self._sizes: dict[str, int] = {}
         attributes = function.attributes
         # Their sizes; each is made when something is first put there.
@@ -65,11 +76,15 @@ class _Run:
                 case ReadSizeOp():
                     self._read_size(op)
                 case PreparedOp():
-                    self._values[op.output] = self._prepared[op.index.value]
+                    self._values[op.output] = self._program.prepared[op.index.value]
                 case ViewOp():
                     self._values[op.output] = self._view(op)
                 case LaunchOp():
                     self._launch(op)
+                case BranchOp():
+                    self._store(op, self._branch(op))
+                case LoopOp():
+                    self._store(op, self._loop(op))
         return [self._values[value].copy() for value in terminator.operands]
 
     def _read_size(self, op: Any) -> None:
@@ -97,7 +112,36 @@ class _Run:
         # A 0-d array comes back from numpy with a dimension.
         inputs = [np.ascontiguousarray(a).reshape(a.shape) for a in map(self._values.__getitem__, op.inputs)]
         scalars = [Expr.parse(ir.StringAttr(size).value).evaluate(self._sizes) for size in op.sizes]
-        outputs = self._run_kernel(name, inputs, scalars)
+        self._store(op, self._program.run_kernel(name, inputs, scalars))
+
+    def _branch(self, op: Any) -> list[Array]:
+        then, otherwise = op.functions
+        name = then if self._values[op.predicate].item() else otherwise
+        return self._call(name, [self._values[value] for value in op.inputs])
+
+    def _loop(self, op: Any) -> list[Array]:
+        *condition, body = op.functions
+        inputs = [self._values[value] for value in op.inputs]
+        carried, scanned = op.carried.value, op.carried.value + op.scanned.value
+        state, kept = inputs[:carried], inputs[scanned:]
+        stacks = [np.empty(self._shape(value), meta_of(value).dtype.numpy) for value in op.outputs[carried:]]
+        trips = None if op.trips is None else Expr.parse(op.trips.value).evaluate(self._sizes)
+        for number in count() if trips is None else range(trips):
+            taken = [*state, *(value[number] for value in inputs[carried:scanned]), *kept]
+            if condition and not self._call(condition[0], taken)[0].item():
+                break
+            found = self._call(body, taken)
+            state = found[:carried]
+            for stack, value in zip(stacks, found[carried:], strict=True):
+                stack[number] = value
+        return [*state, *stacks]
+
+    def _call(self, name: str, arrays: Sequence[Array]) -> list[Array]:
+        sizes = [self._sizes[symbol] for symbol in given_symbols(self._program.functions[name])]
+        return _Run(self._program, name, [*map(np.ascontiguousarray, arrays), *sizes]).results()
+
+    def _store(self, op: Any, outputs: Sequence[Array]) -> None:
+        """Put the results of an op where they belong."""
         attributes: Mapping[str, Any] = op.operation.attributes
         placements = list(attributes["placements"]) if "placements" in attributes else [None] * len(outputs)
         for value, output, placement in zip(op.outputs, outputs, placements, strict=True):

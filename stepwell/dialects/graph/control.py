@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from stepwell.dialects.definition import Operand, OperationBase, Pure, Result, operand, result
-from stepwell.dialects.graph.base import GraphOperation, Tensor
+from stepwell.dialects.graph.base import GraphOperation, Tensor, sizes_of
 from stepwell.dialects.graph.sizes import SYMBOL, integer_of, provably_differ
 from stepwell.dialects.graph.types import ONE, TensorMeta, meta_of, tensor_type
 from stepwell.support.bindings import func, ir
@@ -39,13 +39,15 @@ class ControlOperation(GraphOperation):
 class CondOp(ControlOperation, name="cond", traits=[Pure]):
     """The results of ``then`` where ``predicate`` holds, else those of ``otherwise``; only one of them runs.
 
-    Both take ``inputs``.  The predicate has one element.
+    Both take ``inputs``.  The predicate has one element.  Where results of the branches differ in sizes, ``shapes``
+    tells those of each result, in symbols that are what the branch says whenever it runs.
     """
 
     predicate: Operand[Tensor]
     inputs: Sequence[Operand[Tensor]] = operand(mixed=True, limit=MAX_INPUTS)
     then: ir.FlatSymbolRefAttr
     otherwise: ir.FlatSymbolRefAttr
+    shapes: ir.ArrayAttr | None
     outputs: Sequence[Result[Tensor]] = result(mixed=True, limit=MAX_OUTPUTS)
 
     @classmethod
@@ -53,9 +55,14 @@ class CondOp(ControlOperation, name="cond", traits=[Pure]):
         """What ``then`` returns; ``otherwise`` must return the same."""
         _check_predicate(meta_of(op.predicate))
         given = [meta_of(value) for value in op.inputs or ()]
-        results = [_results_of(op, symbol, given) for symbol in (op.then, op.otherwise)]
-        _check_same("results of both branches", *results)
-        return results[0]
+        first, second = (_results_of(op, symbol, given) for symbol in (op.then, op.otherwise))
+        if op.shapes is None:
+            _check_same("results of both branches", first, second)
+            return first
+        results = tuple(meta.with_shape(sizes_of(shape)) for meta, shape in zip(first, op.shapes, strict=True))
+        for returned in (first, second):
+            _check_same("results of a branch", results, returned)
+        return results
 
     @classmethod
     def evaluate(cls, op: Any, *arrays: Any) -> Any:
@@ -141,7 +148,7 @@ class ScanOp(ControlOperation, name="scan", traits=[Pure]):
         stacks = [
             np.stack([row[number] for row in rows])
             if rows
-            else np.empty([size.evaluate({}) for size in meta.shape], meta.dtype.numpy)
+            else np.empty([number_of(size) for size in meta.shape], meta.dtype.numpy)
             for number, meta in enumerate(map(meta_of, op.outputs[carried:]))
         ]
         return (*values, *stacks)
@@ -155,8 +162,13 @@ def callee(op: Any, symbol: Any) -> Any:
     place = op.operation if isinstance(op, OperationBase) else ir.InsertionPoint.current.block.owner.operation
     while place.parent is not None:
         place = place.parent.operation
+    return function_named(place.regions[0].blocks[0], symbol)
+
+
+def function_named(block: Any, symbol: Any) -> Any:
+    """Return the function called ``symbol`` of a module's block; raises ValueError where there is none."""
     name = ir.FlatSymbolRefAttr(symbol).value
-    for child in place.regions[0].blocks[0].operations:
+    for child in block.operations:
         if isinstance(child, func.FuncOp) and child.name.value == name:
             return child.operation
     raise ValueError(f"there is no function @{name}")

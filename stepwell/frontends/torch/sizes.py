@@ -41,11 +41,13 @@ class SizeTable:
         symbols: what each call binds, in order.
         examples: the value that each symbol had at export, where it is known.
         ranges: torch's range constraints, by its own symbols.
+        given_names: names of the sizes that the user named, whose bounds are the user's.
     """
 
     symbols: tuple[SymbolSpec, ...] = ()
     examples: dict[str, int] = field(default_factory=dict)
     ranges: Mapping[Any, Any] = field(default_factory=dict)
+    given_names: frozenset[str] = frozenset()
     _read: list[Range] = field(default_factory=list)
     _names: dict[Any, str] = field(default_factory=dict)
     _solved: dict[str, _Solved] = field(default_factory=dict)
@@ -266,6 +268,7 @@ def size_table(arguments: Sequence[tuple[str, Any]], ranges: Mapping[Any, Any]) 
         specs.append(_spec(name, position, dim, ranges.get(expr), factor, offset % factor))
         table.examples[name] = _example(size, specs[-1])
     table.symbols = tuple(specs)
+    table.given_names = frozenset(name for expr, name in table._names.items() if expr in given)
     return table
 
 

@@ -25,9 +25,10 @@ class ReferenceCpuPipeline(NamedPipeline):
     def steps(self) -> "Sequence[str | Step]":
         """Return the steps."""
         return [
+            "lower-control",
             "func.func(lower-read-size,llvm-request-c-wrappers)",
             "convert-tensor-to-linalg,canonicalize",
-            "one-shot-bufferize{bufferize-function-boundaries=true "
+            "one-shot-bufferize{bufferize-function-boundaries=true allow-return-allocs-from-loops=true "
             "function-boundary-type-conversion=identity-layout-map}",
             # Results become buffers that the caller owns; everything else is freed.
             "buffer-deallocation-pipeline,convert-bufferization-to-memref",

@@ -1,0 +1,94 @@
+"""Branches and loops: torch's higher-order ops, whose bodies are graph modules."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+
+from stepwell.dialects.graph.control import CondOp, ScanOp, WhileLoopOp
+from stepwell.dialects.graph.types import meta_of
+from stepwell.frontends.torch.bodies import as_tensor, caller_name, import_body, merged_shapes, metas_of
+from stepwell.frontends.torch.importer import Importer, Value
+from stepwell.frontends.torch.registry import converts
+from stepwell.support.bindings import ir
+
+
+@converts("cond")
+def convert_cond(
+    importer: Importer, node: Any, predicate: Any, then: Any, otherwise: Any, operands: Sequence[Any] = ()
+) -> list[Any]:
+    """Both branches take all operands."""
+    name, metas = f"{caller_name()}_{node.name}", metas_of(operands)
+    known = importer.sizes.names
+    symbols = [
+        import_body(importer, module, f"{name}_{role}", metas)
+        for module, role in ((then, "true"), (otherwise, "false"))
+    ]
+    taken = as_tensor(importer, node.args[0])
+    given = {"inputs": _tensors(operands), "then": symbols[0], "otherwise": symbols[1]}
+    wanted = [value for value in node.meta["val"] if value is not None]
+    shapes = merged_shapes(importer, taken, wanted, symbols, known)
+    found = importer.emit(CondOp, taken, **given, shapes=shapes)
+    return _results(importer, node, found)
+
+
+@converts("while_loop")
+def convert_while_loop(
+    importer: Importer, node: Any, condition: Any, body: Any, carried: Sequence[Any], rest: Sequence[Any] = ()
+) -> list[Any]:
+    """Integers that are carried become 0-d tensors, from which each round reads them."""
+    name = f"{caller_name()}_{node.name}"
+    values = [as_tensor(importer, item) for item in node.args[2]]
+    metas = [*map(meta_of, values), *metas_of(rest)]
+    symbols = [
+        import_body(importer, module, f"{name}_{role}", metas)
+        for module, role in ((condition, "condition"), (body, "body"))
+    ]
+    found = importer.emit(
+        WhileLoopOp,
+        inputs=[*values, *_tensors(rest)],
+        condition=symbols[0],
+        body=symbols[1],
+        carried=len(values),
+    )
+    return _results(importer, node, found)
+
+
+@converts("scan")
+def convert_scan(
+    importer: Importer, node: Any, body: Any, carried: Sequence[Any], scanned: Sequence[Any], rest: Sequence[Any] = ()
+) -> list[Any]:
+    """Torch has moved the scanned dimension to the front, and undoes what ``reverse`` asks for outside."""
+    slices = [meta.with_shape(meta.shape[1:]) for meta in map(meta_of, scanned)]
+    name = f"{caller_name()}_{node.name}_body"
+    symbol = import_body(importer, body, name, [*map(meta_of, carried), *slices, *metas_of(rest)])
+    found = importer.emit(
+        ScanOp,
+        inputs=[*carried, *scanned, *_tensors(rest)],
+        body=symbol,
+        carried=len(carried),
+        scanned=len(scanned),
+    )
+    return _results(importer, node, found)
+
+
+@converts("map_impl")
+def convert_map(
+    importer: Importer, node: Any, body: Any, scanned: Sequence[Any], rest: Sequence[Any] = ()
+) -> list[Any]:
+    """A scan that carries nothing."""
+    return convert_scan(importer, node, body, [], scanned, rest)
+
+
+def _tensors(values: Sequence[Any]) -> list[Value]:
+    return [value for value in values if isinstance(value, ir.Value)]
+
+
+def _results(importer: Importer, node: Any, found: Any) -> list[Any]:
+    """Return one value per result of torch's op: bodies return no None, and integers as tensors."""
+    given = iter(found if isinstance(found, list) else [found])
+    results: list[Any] = []
+    for wanted in node.meta["val"]:
+        value = None if wanted is None else next(given)
+        results.append(importer.bind_size(value, wanted) if isinstance(wanted, torch.SymInt) else value)
+    return results
