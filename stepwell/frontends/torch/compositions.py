@@ -151,37 +151,3 @@ def histc(operand: Tensor, bins: int = 100, min: float = 0, max: float = 0) -> T
     inside = (values >= low) & (values <= high)
     places = torch.where(inside, (values - low) * bins / (high - low), 0.0).to(torch.int64).clamp(max=bins - 1)
     return torch.zeros(bins, dtype=values.dtype, device=values.device).scatter_add(0, places, inside.to(values.dtype))
-
-
-@composes("aten._embedding_bag.default")
-@composes("aten._embedding_bag_forward_only.default")
-def embedding_bag(
-    weight: Tensor,
-    indices: Tensor,
-    offsets: Tensor,
-    scale_grad_by_freq: bool = False,
-    mode: int = 0,
-    sparse: bool = False,
-    per_sample_weights: Tensor | None = None,
-    include_last_offset: bool = False,
-    padding_idx: int = -1,
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Sum (0), mean (1) or maximum (2) of the rows of each bag; rows of ``padding_idx`` do not count."""
-    bags = offsets.shape[0] - int(include_last_offset)
-    positions = torch.arange(indices.shape[0], dtype=offsets.dtype, device=indices.device)
-    bag = torch.searchsorted(offsets[:bags].contiguous(), positions, right=True) - 1
-    counts = indices != padding_idx
-    rows = torch.nn.functional.embedding(indices, weight)
-    sizes = torch.zeros(bags, dtype=torch.int64, device=indices.device).index_add(0, bag, counts.to(torch.int64))
-    empty = torch.zeros(bags, weight.shape[1], dtype=weight.dtype, device=weight.device)
-    if mode == 2:
-        rows = torch.where(counts.unsqueeze(1), rows, -math.inf)
-        best = empty.index_reduce(0, bag, rows, "amax", include_self=False)
-        result = torch.where(sizes.unsqueeze(1) > 0, best, 0.0)
-    else:
-        if per_sample_weights is not None:
-            rows = rows * per_sample_weights.unsqueeze(1)
-        result = empty.index_add(0, bag, torch.where(counts.unsqueeze(1), rows, 0.0))
-        if mode == 1:
-            result = result / sizes.clamp(min=1).unsqueeze(1).to(weight.dtype)
-    return result, bag, sizes, torch.zeros_like(sizes)

@@ -20,7 +20,9 @@ from stepwell.frontends.torch.support_report import is_known
 
 def is_direct(program: Any, rules: ImportRules = DEFAULT_RULES) -> bool:
     """Return whether every call of an exported program can be converted as it is, and nothing is changed in place."""
-    if rules.decompositions is not None or any(spec.kind is not OutputKind.USER_OUTPUT for spec in program.graph_signature.output_specs):
+    if rules.decompositions is not None or any(
+        spec.kind is not OutputKind.USER_OUTPUT for spec in program.graph_signature.output_specs
+    ):
         return False
     calls = [node for node in program.graph.nodes if node.op not in ("placeholder", "output")]
     return all(node.op == "call_function" and _is_direct_call(node, rules) for node in calls)

@@ -15,7 +15,6 @@ from stepwell.dialects.graph.types import TensorMeta, meta_of, tensor_type
 from stepwell.frontends.torch.complex_values import (
     COMPLEX_CONVERTERS,
     ComplexTensor,
-    border_meta,
     involves_complex,
     meta_of_value,
 )

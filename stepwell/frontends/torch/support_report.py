@@ -87,9 +87,7 @@ def describe_refusals(refusals: Sequence[Refusal]) -> str:
 
 def is_known(node: Any, rules: ImportRules = DEFAULT_RULES) -> bool:
     """Return whether a call needs no converter, or has one."""
-    return (
-        node.target is operator.getitem or is_bookkeeping(node) or rules.converter(str(node.target)) is not None
-    )
+    return node.target is operator.getitem or is_bookkeeping(node) or rules.converter(str(node.target)) is not None
 
 
 def _describe(target: str, reason: str, members: Sequence[Refusal]) -> str:

@@ -1,12 +1,13 @@
 """Bessel functions of orders zero and one, in float64.
 
-Up to a bound, by the trapezoidal rule for Bessel's integrals over a period: its error is a Bessel function of as high an
-order as there are nodes, which is nothing.  Above it, by the asymptotic series of Hankel (DLMF 10.17, 10.40), whose
-coefficients a formula gives.  Errors are within a few 1e-15 of the function's amplitude there.
+Up to a bound, by the trapezoidal rule for Bessel's integrals over a period: its error is a Bessel function of as high
+an order as there are nodes, which is nothing.  Above it, by the asymptotic series of Hankel (DLMF 10.17, 10.40), whose
+coefficients a formula gives.  Errors are within 1e-14 of the function's amplitude there.
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -44,30 +45,38 @@ def _oscillating(x: Tensor, order: int) -> tuple[Tensor, Tensor]:
     return scale * (even * cos_phase - odd * sin_phase), scale * (even * sin_phase + odd * cos_phase)
 
 
-def _sum(terms: Sequence[tuple[float, Tensor]]) -> Tensor:
-    total = None
-    for weight, term in terms:
-        total = term * weight if total is None else total + term * weight
-    assert total is not None
-    return total
+@dataclass(frozen=True)
+class _Integral:
+    """Nodes of a quarter of a period: angles, weights, and ``cos`` or ``sin(x * sin(angle))`` with the nodes last."""
+
+    angles: Tensor
+    weights: Tensor
+    waves: Tensor
+
+    def of(self, kernel: Tensor) -> Tensor:
+        """Return the integral of waves times a kernel ``[nodes]``."""
+        return (self.waves * (self.weights * kernel)).sum(-1)
 
 
-def _integral(x: Tensor, order: int) -> list[tuple[float, float, Tensor]]:
-    """Return angle, weight and the value of ``cos`` or ``sin(x * sin(angle))``, for nodes of a quarter of a period."""
-    found = []
-    for node in range(order, _NODES // 2 + 1):
-        angle = math.pi * node / _NODES
-        weight = (1 if node in (0, _NODES // 2) else 2) / _NODES
-        wave = x * math.sin(angle)
-        found.append((angle, weight, wave.sin() if order else wave.cos()))
-    return found
+def _nodes(x: Tensor) -> tuple[Tensor, Tensor]:
+    """Return angles from 0 to a quarter of a period, both counted, and their weights."""
+    half = _NODES // 2
+    places = torch.arange(half + 1, dtype=torch.float64, device=x.device)
+    weights = torch.where((places == 0) | (places == half), 1.0, 2.0) / _NODES
+    return places * (math.pi / _NODES), weights
+
+
+def _integral(x: Tensor, order: int) -> _Integral:
+    angles, weights = _nodes(x)
+    waves = x.unsqueeze(-1) * angles.sin()
+    return _Integral(angles, weights, waves.sin() if order else waves.cos())
 
 
 def _first_kind(x: Tensor, order: int) -> Tensor:
     """J of ``x >= 0``."""
     near = x.clamp(max=_FAR)
     integral = _integral(near, order)
-    close = _sum([(weight * (math.sin(angle) if order else 1), wave) for angle, weight, wave in integral])
+    close = integral.of(integral.angles.sin() ** order)
     far, _ = _oscillating(x.clamp(min=_FAR), order)
     return torch.where(x.isinf(), 0.0, torch.where(x < _FAR, close, far))
 
@@ -76,9 +85,8 @@ def _second_kind(x: Tensor, order: int) -> Tensor:
     """Y by Neumann's series of functions of the first kind (DLMF 10.23.16), all of them by the same integral."""
     near = x.clamp(max=_FAR)
     integral = _integral(near, order)
-    first = _sum([(weight * (math.sin(angle) if order else 1), wave) for angle, weight, wave in integral])
-    weights = [weight * _neumann(angle, order) for angle, weight, _ in integral]
-    series = _sum([(weight, wave) for weight, (_, _, wave) in zip(weights, integral, strict=True)])
+    first = integral.of(integral.angles.sin() ** order)
+    series = integral.of(_neumann(integral.angles, order))
     digamma = -0.5772156649015329 + order
     close = 2 / math.pi * (((near / 2).log() - digamma) * first - series)
     if order:
@@ -88,26 +96,23 @@ def _second_kind(x: Tensor, order: int) -> Tensor:
     return torch.where(x < 0, math.nan, torch.where(x == 0, -math.inf, found))
 
 
-def _neumann(angle: float, order: int) -> float:
+def _neumann(angles: Tensor, order: int) -> Tensor:
     """Return the sum over ``k`` of ``(-1)^k (n + 2k) / (k (n + k))`` times the kernel of ``J_(n + 2k)``."""
-    total = 0.0
-    for k in range(1, _NODES // 2):
-        # sin(x sin t) sin((2k + 1) t) is what J_(2k + 1) integrates, cos(x sin t) cos(2k t) what J_2k does.
-        kernel = math.sin((2 * k + 1) * angle) if order else math.cos(2 * k * angle)
-        total += (-1) ** k * (order + 2 * k) / (k * (order + k)) * kernel
-    return total
+    k = torch.arange(1, _NODES // 2, dtype=torch.float64, device=angles.device)
+    factors = (1 - 2 * torch.fmod(k, 2)) * (order + 2 * k) / (k * (order + k))
+    # sin(x sin t) sin((2k + 1) t) is what J_(2k + 1) integrates, cos(x sin t) cos(2k t) what J_2k does.
+    phases = angles.unsqueeze(-1) * (2 * k + order)
+    return ((phases.sin() if order else phases.cos()) * factors).sum(-1)
 
 
 def _growing(x: Tensor, order: int) -> Tensor:
     """I of ``x >= 0``, times ``exp(-x)``."""
     near = x.clamp(max=_FAR)
-    terms = []
-    for node in range(_NODES // 2 if order else _NODES // 2 + 1):
-        cosine = math.cos(math.pi * node / _NODES)
-        weight = (1 if node in (0, _NODES // 2) else 2) / _NODES
-        wave = (near * cosine).sinh() * cosine if order else (near * cosine).cosh()
-        terms.append((weight, wave))
-    close = _sum(terms) * (-near).exp()
+    angles, weights = _nodes(x)
+    cosines = angles.cos()
+    waves = near.unsqueeze(-1) * cosines
+    terms = waves.sinh() * (cosines * weights) if order else waves.cosh() * weights
+    close = terms.sum(-1) * (-near).exp()
     distant = x.clamp(min=_FAR)
     series = polynomial(-1 / distant, tuple(_hankel(order)))
     return torch.where(x < _FAR, close, series / (2 * math.pi * distant).sqrt())
@@ -130,14 +135,13 @@ def _decaying(x: Tensor, order: int) -> Tensor:
     close = (1 / near + half.log() * first - series) if order else (series - half.log() * first)
     distant = x.clamp(min=_NEAR)
     root = distant.sqrt()
-    terms = []
-    for node in range(round(9 / _STEP)):
-        # cosh(t) - 1 is 2 sinh(t / 2)^2, which does not cancel.
-        t = node * _STEP / root
-        size = (t / 2).sinh()
-        wave = (-2 * distant * size * size).exp()
-        terms.append((_STEP * (0.5 if node == 0 else 1), wave * (1 + 2 * size * size) if order else wave))
-    found = torch.where(x <= _NEAR, close * near.exp(), _sum(terms) / root)
+    # cosh(t) - 1 is 2 sinh(t / 2)^2, which does not cancel.
+    places = torch.arange(round(9 / _STEP), dtype=torch.float64, device=x.device)
+    growth = (places * (_STEP / 2) / root.unsqueeze(-1)).sinh()
+    growth = 2 * growth * growth
+    waves = (-distant.unsqueeze(-1) * growth).exp() * torch.where(places == 0, _STEP / 2, _STEP)
+    integral = (waves * (1 + growth) if order else waves).sum(-1)
+    found = torch.where(x <= _NEAR, close * near.exp(), integral / root)
     return torch.where(x < 0, math.nan, torch.where(x == 0, math.inf, torch.where(x.isinf(), 0.0, found)))
 
 

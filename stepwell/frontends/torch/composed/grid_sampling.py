@@ -1,7 +1,7 @@
 """Sampling at the places of a grid, of images of two and three dimensions, and its gradients.
 
-Per dimension a sample takes a few elements, its taps.  A tap is a position, a weight and the weight's derivative; a sample
-is the sum over all products of one tap per dimension.
+Per dimension a sample takes a few elements, its taps.  A tap is a position, a weight and the weight's derivative; a
+sample is the sum over all products of one tap per dimension.
 """
 
 from collections.abc import Callable, Sequence
