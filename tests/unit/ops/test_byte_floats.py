@@ -149,4 +149,3 @@ def test_artifacts_and_numpy(dtype: torch.dtype, tmp_path: Path) -> None:
     assert weight.dtype == getattr(ml_dtypes, str(dtype).removeprefix("torch."))
     assert np.array_equal(weight.view(np.uint8), model.weight.t().contiguous().view(torch.uint8).numpy())
     np.testing.assert_allclose(product, model(x)[0].numpy(), rtol=1e-5, atol=1e-5)
-    assert executable.state_dict()["weight"].dtype == weight.dtype

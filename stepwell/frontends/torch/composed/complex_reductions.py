@@ -142,3 +142,13 @@ def logaddexp(lhs: Tensor, rhs: Tensor) -> Tensor:
     first = torch.real(lhs) >= torch.real(rhs)
     large, small = torch.where(first, lhs, rhs), torch.where(first, rhs, lhs)
     return large + torch.log1p(torch.exp(small - large))
+
+
+@composes_complex("aten.logcumsumexp.default")
+def logcumsumexp(operand: Tensor, dim: int) -> Tensor:
+    """The logarithm of sums of exponentials of all elements up to each, which are scaled by the largest of all."""
+    if not operand.dim():
+        return operand.clone()
+    largest = torch.amax(torch.real(operand), dim, keepdim=True)
+    largest = torch.where(largest.isinf(), 0.0, largest)
+    return torch.log(torch.cumsum(torch.exp(operand - largest), dim)) + largest

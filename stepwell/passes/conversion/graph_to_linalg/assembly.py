@@ -39,7 +39,9 @@ from stepwell.support.symbolic import Expr
 @lowers(CatOp)
 def lower_cat(build: Builder, op: Any, tensors: list[Tensor]) -> Tensor:
     meta = result_meta(op)
-    filled = [item for item in tensors if not has_no_elements(item.meta.shape)] or tensors[:1]
+    if has_no_elements(meta.shape):
+        return empty(build, meta)
+    filled = [item for item in tensors if not has_no_elements(item.meta.shape)]
     if len(filled) == 1:
         return Tensor(filled[0].value, meta)
     return Tensor(tensor.concat(build.type_of(meta), integer_of(op.dim), [item.value for item in filled]), meta)
