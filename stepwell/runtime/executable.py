@@ -134,7 +134,7 @@ class Executable:
             raise InvalidOptionError(f"device '{self.session.device.name}' has no CUDA graphs", fix="use device='cuda'")
         if not self.plan.main.is_straight:
             raise InvalidOptionError(
-                "a CUDA graph cannot hold this program: the host reads sizes in the middle that kernels computed",
+                "a CUDA graph cannot hold this program: the host reads what kernels computed in the middle of it",
                 fix="call the program without cuda_graphs",
             )
         from stepwell.runtime.devices.cuda_graph import GraphedCalls

@@ -258,7 +258,7 @@ class Program:
                 found += [launch for program in step.programs for launch in program.launches]
         return tuple(found)
 
-    @property
+    @cached_property
     def is_straight(self) -> bool:
         """Whether there are launches alone: everything is known before the first one."""
         return all(isinstance(step, Launch) for step in self.steps)

@@ -138,7 +138,9 @@ class _Run:
 
     def _call(self, name: str, arrays: Sequence[Array]) -> list[Array]:
         sizes = [self._sizes[symbol] for symbol in given_symbols(self._program.functions[name])]
-        return _Run(self._program, name, [*map(np.ascontiguousarray, arrays), *sizes]).results()
+        # A slice may be a number, and a 0-d array comes back from numpy with a dimension.
+        tensors = [np.ascontiguousarray(array).reshape(np.shape(array)) for array in arrays]
+        return _Run(self._program, name, [*tensors, *sizes]).results()
 
     def _store(self, op: Any, outputs: Sequence[Array]) -> None:
         """Put the results of an op where they belong."""

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from stepwell.runtime.binding import Bases, BoundProgram, ProgramBinder
 from stepwell.runtime.devices.device import PLAIN, CallMode, Tensor
 from stepwell.runtime.devices.failures import failure
-from stepwell.runtime.frames import FramePool
+from stepwell.runtime.frames import Frame, FramePool
 from stepwell.runtime.launcher import argument_position, launcher, row
 from stepwell.runtime.memory import address_of, aligned_empty
 from stepwell.runtime.plan import KernelInfo, Program
@@ -37,6 +37,26 @@ class BoundTable(BoundProgram):
     patches: NDArray[np.int64]
     patch_bases: NDArray[np.int64]
     launches: tuple[tuple[int, int, int], ...]
+
+
+@dataclass(frozen=True)
+class Calls:
+    """Calls of kernels with all addresses; they may be made again and again.
+
+    Attributes:
+        bound: the program with its sizes.
+        frame: its scratch memory.
+        table: the launcher's rows.
+        start, end: address of the first row, and behind the last one.
+        copies: (target, source) addresses of the copies behind them.
+    """
+
+    bound: BoundTable
+    frame: Frame
+    table: NDArray[np.int64]
+    start: int
+    end: int
+    copies: tuple[tuple[int, int], ...]
 
 
 class CpuProgram:
@@ -109,35 +129,53 @@ class CpuProgram:
 
     def run(self, bound: BoundTable, addresses: Sequence[int], mode: CallMode) -> None:
         """Run on arguments and results at these addresses."""
-        per_thread = bound.workspace_per_thread
-        frame = self._frames.take(bound.arena_bytes, per_thread * self._max_threads() if per_thread else 0)
+        frame = self.take_frame(bound)
         try:
-            bases = np.array((0, frame.arena, frame.workspace, frame.status, *addresses), np.int64)
-            if self._checked:
-                frame.clear_status()
-            self._call_kernels(bound, bases, mode.samples)
-            if self._checked and (failures := frame.failures()):
-                raise failure(self._binder.program, self._binder.infos, self._checked, failures)
-            for copy in bound.copies:
-                target, source = copy.target, copy.source
-                ctypes.memmove(
-                    int(bases[target.base]) + target.offset, int(bases[source.base]) + source.offset, copy.size
-                )
+            self.make(self.calls(bound, addresses, frame), mode.samples)
         finally:
-            self._frames.give_back(frame)
+            self.give_back(frame)
 
-    def _call_kernels(self, bound: BoundTable, bases: NDArray[np.int64], samples: list[Sample] | None) -> None:
-        if not bound.launches:
-            return
-        table = bound.table.copy()
-        table[bound.patches] += bases[bound.patch_bases]
+    def take_frame(self, bound: BoundTable) -> Frame:
+        """Return scratch memory for a program with its sizes."""
+        per_thread = bound.workspace_per_thread
+        return self._frames.take(bound.arena_bytes, per_thread * self._max_threads() if per_thread else 0)
+
+    def give_back(self, frame: Frame) -> None:
+        """Take scratch memory back."""
+        self._frames.give_back(frame)
+
+    def calls(self, bound: BoundTable, addresses: Sequence[int], frame: Frame) -> Calls:
+        """Return the calls of kernels on arguments and results at these addresses, with this scratch memory."""
+        bases = np.array((0, frame.arena, frame.workspace, frame.status, *addresses), np.int64)
+        table = bound.table
+        if bound.launches:
+            table = table.copy()
+            table[bound.patches] += bases[bound.patch_bases]
         start = address_of(table)
-        if samples is None:
-            self._launch(start, start + table.nbytes, 0)
-            return
-        for number, first, last in bound.launches:
+        copies = tuple(
+            (int(bases[copy.target.base]) + copy.target.offset, int(bases[copy.source.base]) + copy.source.offset)
+            for copy in bound.copies
+        )
+        return Calls(bound, frame, table, start, start + table.nbytes, copies)
+
+    def make(self, calls: Calls, samples: list[Sample] | None = None) -> None:
+        """Make calls of kernels, then copies; raises RuntimeFailure where a kernel found an error."""
+        if self._checked:
+            calls.frame.clear_status()
+        if samples is None and calls.bound.launches:
+            self._launch(calls.start, calls.end, 0)
+        elif samples is not None:
+            self._measure(calls, samples)
+        if self._checked and (failures := calls.frame.failures()):
+            raise failure(self._binder.program, self._binder.infos, self._checked, failures)
+        for (target, source), copy in zip(calls.copies, calls.bound.copies, strict=True):
+            ctypes.memmove(target, source, copy.size)
+
+    def _measure(self, calls: Calls, samples: list[Sample]) -> None:
+        word = calls.table.itemsize
+        for number, first, last in calls.bound.launches:
             began = time.perf_counter()
-            self._launch(start + first * table.itemsize, start + last * table.itemsize, 0)
+            self._launch(calls.start + first * word, calls.start + last * word, 0)
             samples.append(Sample(number, time.perf_counter() - began))
 
 

@@ -6,11 +6,14 @@ from contextlib import contextmanager
 from typing import Any
 
 from stepwell.runtime.binding import Bases, ResultPlace
-from stepwell.runtime.devices.cpu_program import CpuProgram, argument_addresses
+from stepwell.runtime.devices.cpu_program import BoundTable, Calls, CpuProgram, argument_addresses
 from stepwell.runtime.devices.device import CallMode, Tensor
 from stepwell.runtime.frames import Frame, FramePool
 from stepwell.runtime.plan import KernelInfo, Program
 from stepwell.runtime.tensors import Array
+
+_MOST_CALLS = 64
+"""Rows of calls that a call of a program keeps: a few for each body of a loop."""
 
 
 class CpuMachine:
@@ -53,6 +56,9 @@ class CpuVisit:
         self.arguments: Sequence[int] = argument_addresses(arguments, self._packed)
         self._arenas = arenas
         self._taken: dict[int, Frame] = {}
+        # Rounds of a loop run the same programs on the same memory.
+        self._frames: dict[int, tuple[CpuProgram, BoundTable, Frame]] = {}
+        self._calls: dict[tuple[int, ...], Calls] = {}
 
     def result(self, tensor: Tensor, place: ResultPlace) -> int:
         """Return the result's own address."""
@@ -74,7 +80,25 @@ class CpuVisit:
 
     def run(self, program: Any, bound: Any, addresses: Sequence[int], mode: CallMode) -> None:
         """Run a straight program; raises RuntimeFailure where a kernel found an error."""
-        program.run(bound, addresses, mode)
+        key = (id(bound), *addresses)
+        calls = self._calls.get(key)
+        if calls is None:
+            if len(self._calls) >= _MOST_CALLS:
+                self._forget()
+            calls = self._calls[key] = program.calls(bound, addresses, self._frame(program, bound))
+        program.make(calls, mode.samples)
+
+    def _frame(self, program: CpuProgram, bound: BoundTable) -> Frame:
+        """Return the scratch memory of a program; while it is kept, so is what its key is the identity of."""
+        if id(bound) not in self._frames:
+            self._frames[id(bound)] = (program, bound, program.take_frame(bound))
+        return self._frames[id(bound)][2]
+
+    def _forget(self) -> None:
+        for program, _, frame in self._frames.values():
+            program.give_back(frame)
+        self._frames.clear()
+        self._calls.clear()
 
     def read(self, address: int) -> int:
         """Return the int64 there."""
@@ -92,6 +116,7 @@ class CpuVisit:
         """Do nothing: results are where the caller sees them."""
 
     def close(self) -> None:
-        """Give all arenas back."""
+        """Give all memory back."""
+        self._forget()
         for address in list(self._taken):
             self.free(address)

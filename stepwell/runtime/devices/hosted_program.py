@@ -161,6 +161,12 @@ class HostedProgram:
         self, bound: BoundSegments, outer: Run, arguments: Sequence[int], results: Sequence[int], arena: int
     ) -> None:
         """Run as a part of another program."""
+        if self.program.is_straight and outer.mode.samples is None:
+            # What most bodies are: nothing happens between their launches.
+            part = self.binder.part(bound, 0, (), outer.sizes)
+            if not part.is_empty:
+                outer.work.run(self._loaded[0], part.bound, [*arguments, *results, arena], outer.mode)
+            return
         addresses = [*arguments, *results, *[0] * self.arenas]
         self.run(bound, Run(outer.work, outer.mode, dict(outer.sizes), addresses), None, arena)
 
