@@ -13,7 +13,7 @@ import numpy as np
 
 from stepwell.dialects.definition import Operand, OperationBase, Pure, Result, operand, result
 from stepwell.dialects.graph.base import GraphOperation, Tensor, sizes_of
-from stepwell.dialects.graph.sizes import SYMBOL, integer_of, provably_differ
+from stepwell.dialects.graph.sizes import SYMBOL, integer_of, number_of, provably_differ
 from stepwell.dialects.graph.types import ONE, TensorMeta, meta_of, tensor_type
 from stepwell.support.bindings import func, ir
 from stepwell.support.dtypes import DType

@@ -6,6 +6,7 @@ import numpy as np
 
 from stepwell.dialects.definition import Operand, Pure, Result
 from stepwell.dialects.graph.base import GraphOperation, Tensor, sizes_of
+from stepwell.dialects.graph.sizes import number_of, size_of
 from stepwell.dialects.graph.types import TensorMeta, meta_of
 from stepwell.support.bindings import ir
 from stepwell.support.dtypes import DType
@@ -44,7 +45,7 @@ class SizeOp(GraphOperation, name="size", traits=[Pure]):
 
     @classmethod
     def evaluate(cls, op: Any, *arrays: Any) -> Any:
-        return np.array(Expr.parse(ir.StringAttr(op.value).value).evaluate({}), dtype=np.int64)
+        return np.array(number_of(size_of(op.value)), dtype=np.int64)
 
 
 class FullOp(GraphOperation, name="full", traits=[Pure]):
@@ -64,7 +65,7 @@ class FullOp(GraphOperation, name="full", traits=[Pure]):
 
     @classmethod
     def evaluate(cls, op: Any, *arrays: Any) -> Any:
-        return np.full([size.evaluate({}) for size in sizes_of(op.sizes)], arrays[0])
+        return np.full([number_of(size) for size in sizes_of(op.sizes)], arrays[0])
 
 
 class ArangeOp(GraphOperation, name="arange", traits=[Pure]):
@@ -91,5 +92,5 @@ class ArangeOp(GraphOperation, name="arange", traits=[Pure]):
     def evaluate(cls, op: Any, *arrays: Any) -> Any:
         (size,) = sizes_of(op.sizes)
         start, step = arrays
-        values = start + np.arange(size.evaluate({}), dtype=start.dtype) * step
+        values = start + np.arange(number_of(size), dtype=start.dtype) * step
         return values.astype(DType.from_name(ir.StringAttr(op.dtype).value).numpy)

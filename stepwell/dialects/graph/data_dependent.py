@@ -5,7 +5,7 @@ from typing import Any
 
 from stepwell.dialects.definition import Operand
 from stepwell.dialects.graph.base import GraphOperation, Tensor
-from stepwell.dialects.graph.sizes import size_attribute, size_of
+from stepwell.dialects.graph.sizes import bind_number, number_of, size_attribute, size_of
 from stepwell.dialects.graph.types import TensorMeta, meta_of
 from stepwell.support.bindings import ir
 from stepwell.support.dtypes import DType
@@ -79,4 +79,11 @@ class BindSizeOp(GraphOperation, name="bind_size"):
 
     @classmethod
     def evaluate(cls, op: Any, *arrays: Any) -> Any:
+        """Bind the symbol; a number that breaks a bound, where a call would fail, becomes the bound."""
+        number = int(arrays[0])
+        if op.maximum is not None:
+            number = min(number, number_of(size_of(op.maximum)))
+        if op.minimum is not None:
+            number = max(number, number_of(size_of(op.minimum)))
+        bind_number(ir.StringAttr(op.label).value, number)
         return ()

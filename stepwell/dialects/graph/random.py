@@ -12,7 +12,7 @@ import numpy as np
 from stepwell.dialects.definition import Operand, Pure, Result
 from stepwell.dialects.graph.base import GraphOperation, Tensor, sizes_of
 from stepwell.dialects.graph.philox import random_words
-from stepwell.dialects.graph.sizes import integer_of
+from stepwell.dialects.graph.sizes import integer_of, number_of
 from stepwell.dialects.graph.types import TensorMeta, meta_of
 from stepwell.support.bindings import ir
 from stepwell.support.dtypes import DType
@@ -53,7 +53,7 @@ class RandomOperation(GraphOperation):
     @classmethod
     def evaluate(cls, op: Any, *arrays: Any) -> Any:
         seed, offset = (int(array) & 0xFFFFFFFFFFFFFFFF for array in arrays)
-        shape = [size.evaluate({}) for size in sizes_of(op.sizes)]
+        shape = [number_of(size) for size in sizes_of(op.sizes)]
         words = random_words(seed, offset // WORDS + integer_of(op.step), math.prod(shape))
         dtype = DType.from_name(ir.StringAttr(op.dtype).value)
         return cls.from_words(words, dtype).astype(dtype.numpy).reshape(shape)

@@ -1,6 +1,8 @@
 """Size expressions as attributes of ops, and their values on given arrays."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 from stepwell.dialects.graph.types import Shape, meta_of
@@ -63,13 +65,38 @@ def number_of_elements(shape: Shape) -> Expr:
     return total
 
 
+_bound: ContextVar[dict[str, int] | None] = ContextVar("_bound", default=None)
+
+
+@contextmanager
+def sizes_bound() -> Iterator[None]:
+    """Let ops that are evaluated inside know the sizes that ``bind_number`` gives."""
+    token = _bound.set({})
+    try:
+        yield
+    finally:
+        _bound.reset(token)
+
+
+def bind_number(name: str, number: int) -> None:
+    """Give a symbol its number, for the ops that are evaluated after this."""
+    known = _bound.get()
+    if known is not None:
+        known[name] = number
+
+
+def number_of(size: Expr) -> int:
+    """Return a size over symbols that are bound; raises KeyError for others."""
+    return size.evaluate(_bound.get() or {})
+
+
 def concrete(op: Any, values: Sequence[Any], arrays: Sequence[Any], sizes: Sequence[Expr]) -> list[int]:
     """Return ``sizes`` as numbers, with the symbols read off the arrays that stand for the operands ``values``.
 
     Raises:
         ValueError: a symbol is no whole dimension of any operand.
     """
-    bound: dict[str, int] = {}
+    bound = dict(_bound.get() or {})
     for value, array in zip(values, arrays, strict=False):
         for size, number in zip(meta_of(value).shape, array.shape, strict=True):
             if not size.is_constant and str(size).isidentifier():

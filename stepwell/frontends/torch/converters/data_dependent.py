@@ -95,7 +95,13 @@ def reaching(importer: Importer, counts: Value, numbers: Value) -> Value:
 def chosen(importer: Importer, mask: Value, size: Any) -> Value:
     """Return the positions of the true elements of a bool vector, as many as the SymInt ``size`` will say."""
     numbers = importer.convert(mask, I64)
-    count = importer.bind_size(total(importer, numbers), size, maximum=shape_of(mask)[0])
+    found = total(importer, numbers)
+    if isinstance(size, int):
+        right = importer.emit(EqOp, found, importer.constant(size, I64))
+        importer.check_value(right, f"a mask with exactly {size} true elements")
+        count = Expr.const(size)
+    else:
+        count = importer.bind_size(found, size, maximum=shape_of(mask)[0])
     return reaching(importer, running_counts(importer, numbers), first_numbers(importer, count, 1))
 
 
@@ -162,11 +168,15 @@ def unmasked(importer: Importer, node: Any, indices: Sequence[Value | None]) -> 
     if len(masks) > 1:
         raise ImportProgramError("indexing with several masks is not supported", fix="join the masks into one")
     mask = true_where(importer, masks[0])
-    sizes = [size for size in node.meta["val"].shape if importer.sizes.is_new(size)]
-    if len(sizes) != 1:
-        raise ImportProgramError(f"indexing with a mask of {meta_of(mask)} has no size of its own")
     shape = shape_of(mask) or (ONE,)
-    positions = chosen(importer, flat(importer, mask), sizes[0])
+    expanded: list[Any] = []
+    for index in indices:
+        expanded += shape if index is masks[0] else [index]
+    dims = [dim for dim, index in enumerate(expanded) if index is not None]
+    ranks = [rank_of(index) for index in indices if index is not None and index is not masks[0]]
+    # Where the broadcast shape of the indices ends, see ``indexed_shape``.
+    start = dims[0] if dims == list(range(dims[0], dims[0] + len(dims))) else 0
+    positions = chosen(importer, flat(importer, mask), node.meta["val"].shape[start + max([1, *ranks]) - 1])
     found: list[Value | None] = []
     for index in indices:
         found += coordinates(importer, positions, shape) if index is masks[0] else [index]
