@@ -5,6 +5,8 @@ from typing import Any
 
 from stepwell import driver
 from stepwell.frontends.torch.dynamo.backend import compile_captured
+from stepwell.runtime.trusted_calls import trusting
+from stepwell.support.module import Module
 
 
 def stepwell(
@@ -20,4 +22,9 @@ def stepwell(
         InvalidOptionError: a mode or option is unknown.
         UnsupportedOpError: with ``fullgraph=True``: there are calls that stepwell does not compile.
     """
-    return compile_captured(captured, example_inputs, driver.compile, mode, options)
+    return compile_captured(captured, example_inputs, _compile, mode, options)
+
+
+def _compile(program: Module, **arguments: Any) -> Callable[..., Any]:
+    # Torch's guards have checked the arguments of a call.
+    return trusting(driver.compile(program, **arguments))

@@ -135,3 +135,37 @@ def test_loss_inside_and_accumulated_gradients() -> None:
         torch.testing.assert_close(x.grad, y.grad)
     for own, other in zip(model.parameters(), twin.parameters(), strict=True):
         torch.testing.assert_close(own.grad, other.grad)
+
+
+@pytest.mark.parametrize("foreach", [False, True])
+def test_compiled_optimizer(foreach: bool, warned: Any) -> None:
+    """The step of an optimizer is compiled, on single tensors and on lists of them."""
+    model = Perceptron()
+    twin = copy.deepcopy(model)
+    own, other = (torch.optim.AdamW(one.parameters(), lr=1e-2, foreach=foreach) for one in (model, twin))
+    step = torch.compile(own.step, backend="stepwell")
+    for _ in range(3):
+        for mine, theirs in zip(model.parameters(), twin.parameters(), strict=True):
+            mine.grad = torch.randn_like(mine)
+            theirs.grad = mine.grad.clone()
+        step()
+        other.step()
+    for mine, theirs in zip(model.parameters(), twin.parameters(), strict=True):
+        torch.testing.assert_close(mine, theirs)
+    assert warned() == []
+
+
+def test_autocast() -> None:
+    """Products in bfloat16, losses in float32, as autocast has them."""
+    model = Perceptron()
+    twin = copy.deepcopy(model)
+    compiled = torch.compile(model, backend="stepwell", fullgraph=True)
+    x, target = torch.randn(6, 12), torch.randint(0, 5, (6,))
+    for call in (compiled, twin):
+        with torch.autocast("cpu", torch.bfloat16):
+            scores = call(x)
+            assert scores.dtype is torch.bfloat16
+            F.cross_entropy(scores.float(), target).backward()
+    for mine, theirs in zip(model.parameters(), twin.parameters(), strict=True):
+        assert mine.grad.dtype is torch.float32
+        torch.testing.assert_close(mine.grad, theirs.grad, atol=1e-2, rtol=5e-2)
