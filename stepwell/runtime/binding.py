@@ -3,6 +3,7 @@
 Evaluating expressions costs far more than a launch, so the outcome is kept per set of argument shapes.
 """
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -10,6 +11,7 @@ from stepwell.runtime.plan import Guard, KernelInfo, Launch, Program, SymbolDef,
 from stepwell.support.dtypes import DType
 from stepwell.support.errors import ArgumentError
 from stepwell.support.signature import ArgumentSpec, SymbolSpec
+from stepwell.support.symbolic import Expr
 
 Shape = tuple[int, ...]
 
@@ -162,14 +164,21 @@ def _check_sizes(spec: ArgumentSpec, shape: Shape, sizes: Mapping[str, int], ori
 
 
 def _check_guard(guard: Guard, sizes: Mapping[str, int], origins: Mapping[str, str]) -> None:
-    path = guard.path or " and ".join(origins.get(name, name) for name in sorted(guard.expr.symbols)) or str(guard.expr)
+    path = guard.path or _named(guard.expr, origins)
     _check_range(path, guard.expr.evaluate(sizes), guard.minimum, guard.maximum, guard.divisor)
+
+
+def _named(expr: Expr, origins: Mapping[str, str]) -> str:
+    """Return an expression as the user knows it: ``x.size(0) - y.size(1)``."""
+    return re.sub(r"\b[A-Za-z_]\w*\b", lambda found: origins.get(found[0], found[0]), str(expr))
 
 
 def _check_range(
     path: str, value: int, minimum: int | None, maximum: int | None, divisor: int | None, remainder: int = 0
 ) -> None:
-    if minimum is not None and value < minimum:
+    if minimum is not None and minimum == maximum and value != minimum:
+        wanted = f"{minimum}"
+    elif minimum is not None and value < minimum:
         wanted = f"at least {minimum}"
     elif maximum is not None and value > maximum:
         wanted = f"at most {maximum}"

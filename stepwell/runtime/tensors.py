@@ -74,9 +74,10 @@ class NumpyKind:
         return DType.from_numpy(dtype)
 
     def is_contiguous(self, value: Any) -> bool:
-        """Tell whether the array is C-contiguous."""
-        contiguous: bool = value.flags.c_contiguous
-        return contiguous
+        """Tell whether the array is C-contiguous, and its elements at addresses that kernels may read."""
+        flags = value.flags
+        plain: bool = flags.c_contiguous and flags.aligned
+        return plain
 
     def address(self, value: Any) -> int:
         """Return the data pointer."""
@@ -130,8 +131,19 @@ class TorchKind:
             )
         if value.layout is not self._layout:
             raise ArgumentError(f"argument '{path}' must be a dense tensor, got layout {value.layout}")
-        if type(value) is not self.tensor_type and "Fake" in type(value).__name__:
-            raise ArgumentError(f"argument '{path}' has no memory: it is a {type(value).__name__}")
+        if type(value) is not self.tensor_type and not self._has_memory(value):
+            raise ArgumentError(f"argument '{path}' has no memory of its own: it is a {type(value).__name__}")
+
+    @staticmethod
+    def _has_memory(value: Any) -> bool:
+        """Tell whether a tensor of a class of its own has a storage: fakes and wrappers of other tensors have none."""
+        if "Fake" in type(value).__name__:
+            return False
+        try:
+            value.untyped_storage().data_ptr()
+            return bool(value.data_ptr() or not value.numel())
+        except (RuntimeError, NotImplementedError):
+            return False
 
     def dtype(self, value: Any) -> Any:
         """Return the torch dtype."""

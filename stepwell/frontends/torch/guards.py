@@ -20,21 +20,25 @@ def read_guards(program: Any, arguments: Sequence[ArgumentSpec]) -> tuple[SizeGu
     sizes = {argument.name: argument.shape[0] if argument.is_size else argument.shape for argument in arguments}
     found: dict[SizeGuard, None] = {}
     for text in getattr(program, "_guards_code", None) or ():
-        for guard in _parse(text, sizes):
-            found[guard] = None
+        for comparison in _comparisons(text):
+            try:
+                found |= dict.fromkeys(_guards(comparison, sizes))
+            except ValueError:
+                # It is about more than sizes.
+                continue
     return tuple(found)
 
 
-def _parse(text: str, sizes: _Sizes) -> Iterator[SizeGuard]:
+def _comparisons(text: str) -> Sequence[ast.expr]:
+    """Return the conditions that all have to hold."""
     try:
         condition = ast.parse(text, mode="eval").body
-        for comparison in condition.values if isinstance(condition, ast.BoolOp) else [condition]:
-            yield from _comparison(comparison, sizes)
-    except (SyntaxError, ValueError):
-        return
+    except SyntaxError:
+        return ()
+    return condition.values if isinstance(condition, ast.BoolOp) and isinstance(condition.op, ast.And) else [condition]
 
 
-def _comparison(condition: ast.expr, sizes: _Sizes) -> Iterator[SizeGuard]:
+def _guards(condition: ast.expr, sizes: _Sizes) -> Iterator[SizeGuard]:
     if not isinstance(condition, ast.Compare):
         raise ValueError("no comparison")
     left = condition.left
@@ -50,15 +54,15 @@ def _relation(left: ast.expr, operator: ast.cmpop, right: ast.expr, sizes: _Size
         case ast.BinOp(left=size, op=ast.Mod(), right=ast.Constant(value=int(divisor))), ast.Eq(), ast.Constant(
             value=0
         ):
-            return SizeGuard(_expr(size, sizes), divisor=divisor, text=_text(size))
+            return SizeGuard(_expr(size, sizes), divisor=divisor, text=_text(size, sizes))
     if isinstance(right, ast.Constant) or not isinstance(left, ast.Constant):
         subject, bound, mirrored = left, right, False
     else:
         subject, bound, mirrored = right, left, True
-    expr, text = _expr(subject, sizes), _text(subject)
+    expr, text = _expr(subject, sizes), _text(subject, sizes)
     limit = _expr(bound, sizes)
     if not limit.is_constant:
-        expr, text, limit = expr - limit, f"{text} - {_text(bound)}", Expr.const(0)
+        expr, text, limit = expr - limit, f"{text} - {_text(bound, sizes)}", Expr.const(0)
     if expr.is_constant:
         return None
     return _bounded(expr, operator, limit.constant, mirrored, text)
@@ -97,41 +101,60 @@ def _expr(node: ast.expr, sizes: _Sizes) -> Expr:
                     return a // b
                 case ast.Mod():
                     return a % b
+        case ast.Call(func=ast.Name(id="min" | "max" as name), args=operands):
+            parts = [_expr(operand, sizes) for operand in operands]
+            return Expr.min(*parts) if name == "min" else Expr.max(*parts)
         case ast.UnaryOp(op=ast.USub(), operand=operand):
             return -_expr(operand, sizes)
         case ast.Subscript(
             value=ast.Call(func=ast.Attribute(value=x, attr="size")), slice=ast.Constant(value=int(dim))
         ):
-            found = sizes.get(_path(x))
+            found = sizes.get(_path(x, sizes))
             if isinstance(found, tuple):
                 return found[dim]
         case ast.Subscript():
-            found = sizes.get(_path(node))
+            found = sizes.get(_path(node, sizes))
             if isinstance(found, Expr):
                 return found
     raise ValueError("no size expression")
 
 
-def _path(source: ast.expr) -> str:
-    """Return ``x['mask'][0]`` for ``L['x']['mask'][0]``; raises ValueError for anything else."""
+def _path(source: ast.expr, known: _Sizes) -> str:
+    """Return ``x['mask'][0]`` for ``L['x']['mask'][0]``; raises ValueError for anything else.
+
+    What ``*args`` and ``**kwargs`` collect has names of its own: ``args_0`` and ``key``.
+    """
     keys: list[Any] = []
     while isinstance(source, ast.Subscript) and isinstance(source.slice, ast.Constant):
         keys.insert(0, source.slice.value)
         source = source.value
     if not isinstance(source, ast.Name) or source.id != "L" or not keys:
         raise ValueError("no input")
-    return str(keys[0]) + "".join(f"[{key!r}]" for key in keys[1:])
+    name, *rest = keys
+    found = _named(str(name), rest)
+    if found not in known and rest:
+        collected = str(rest[0]) if isinstance(rest[0], str) else f"{name}_{rest[0]}"
+        other = _named(collected, rest[1:])
+        return other if other in known else found
+    return found
 
 
-def _text(node: ast.expr) -> str:
+def _named(name: str, keys: Sequence[Any]) -> str:
+    return name + "".join(f"[{key!r}]" for key in keys)
+
+
+def _text(node: ast.expr, known: _Sizes) -> str:
     """Return an expression as the user knows it: ``x.size(0)``."""
-    return ast.unparse(_Readable().visit(ast.parse(ast.unparse(node), mode="eval").body))
+    return ast.unparse(_Readable(known).visit(ast.parse(ast.unparse(node), mode="eval").body))
 
 
 class _Readable(ast.NodeTransformer):
+    def __init__(self, known: _Sizes) -> None:
+        self._known = known
+
     def visit_Subscript(self, node: ast.Subscript) -> ast.AST:
         match node:
             case ast.Subscript(value=ast.Call(func=ast.Attribute(value=source, attr="size")), slice=dim):
-                name = ast.parse(_path(source), mode="eval").body
+                name = ast.parse(_path(source, self._known), mode="eval").body
                 return ast.Call(ast.Attribute(name, "size", ast.Load()), [dim], [])
-        return ast.parse(_path(node), mode="eval").body
+        return ast.parse(_path(node, self._known), mode="eval").body

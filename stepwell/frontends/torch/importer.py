@@ -27,6 +27,7 @@ from stepwell.frontends.torch.support_report import Refusal, is_bookkeeping, ref
 from stepwell.support.bindings import ir
 from stepwell.support.dtypes import DType
 from stepwell.support.errors import ConverterFaultError, ImportProgramError, SourceLocation, TypeMismatchError
+from stepwell.support.signature import SizeGuard
 from stepwell.support.symbolic import Expr
 
 # An SSA value; the bindings carry no types.
@@ -42,6 +43,7 @@ class Importer:
         values: what each fx node became: an SSA value, a sequence of them, an ``Expr``, or a plain Python value.
         refusals: the calls that cannot be imported; with any, the program must not be used.
         generator: draws random numbers; None in a program that draws none.
+        guards: what must hold of sizes beside what torch says; filled by ``require_equal``.
     """
 
     def __init__(self, sizes: SizeTable, originals: Mapping[str, Any], rules: ImportRules = DEFAULT_RULES) -> None:
@@ -49,6 +51,7 @@ class Importer:
         self.values: dict[Any, Any] = {}
         self.refusals: list[Refusal] = []
         self.generator: Any = None
+        self.guards: dict[SizeGuard, None] = {}
         self._originals = originals
         self._rules = rules
         self._data_sizes = DataSizes(sizes)
@@ -73,6 +76,14 @@ class Importer:
         built = op.create(**given)
         results = list(built.operation.results)
         return results[0] if len(results) == 1 else results
+
+    def require_equal(self, a: Expr, b: Expr) -> None:
+        """Have each call check that two sizes are equal, as torch does not; raises ValueError where they never are."""
+        difference = a - b
+        if not difference.is_constant:
+            self.guards[SizeGuard(difference, 0, 0)] = None
+        elif difference.constant:
+            raise ValueError(f"sizes {a} and {b} must be equal")
 
     def meta(self, node: Any) -> TensorMeta:
         """Return torch's own shape and dtype of a node with one result."""

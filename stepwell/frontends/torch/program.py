@@ -31,6 +31,7 @@ from stepwell.frontends.torch.layouts import physical_order
 from stepwell.frontends.torch.registry import Converter, ImportRules
 from stepwell.frontends.torch.reproducers import attach_reproducer
 from stepwell.frontends.torch.sizes import size_table
+from stepwell.frontends.torch.small_sizes import allow_small_sizes
 from stepwell.frontends.torch.support_report import raise_refusals
 from stepwell.support.bindings import func, ir
 from stepwell.support.dtypes import DType
@@ -91,7 +92,8 @@ def import_opened(opened: "OpenedProgram") -> Module:
         attach_reproducer(error, opened.importer.refusals)
         raise
     # Decomposing drops the guards.
-    signature = replace(signature, guards=read_guards(opened.exported, signature.arguments))
+    guards = (*read_guards(opened.exported, signature.arguments), *signature.guards)
+    signature = replace(signature, guards=guards)
     parameters = _parameters(opened.decomposed, opened.interface) | initial_states(signature)
     return Module(operation, parameters, signature)
 
@@ -143,6 +145,7 @@ def open_program(program: Any, rules: ImportRules) -> OpenedProgram:
         [(argument.name, argument.node.meta["val"]) for argument in interface.arguments],
         decomposed.range_constraints,
     )
+    allow_small_sizes(exported, sizes)
     return OpenedProgram(exported, decomposed, Importer(sizes, originals, rules), interface)
 
 
@@ -313,7 +316,9 @@ def _signature(
         ResultSpec(_result_kind(importer, result), result.target, meta.dtype, _logical(meta.shape, order), order)
         for result, meta, order in zip(interface.results, results, orders, strict=True)
     )
-    return Signature(arguments, specs, interface.inputs, interface.outputs, importer.sizes.symbols)
+    return Signature(
+        arguments, specs, interface.inputs, interface.outputs, importer.sizes.symbols, tuple(importer.guards)
+    )
 
 
 def _logical(physical: Sequence[Expr], order: Sequence[int]) -> tuple[Expr, ...]:

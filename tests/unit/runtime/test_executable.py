@@ -99,7 +99,7 @@ def test_other_tensors(chain: Executable, rng: np.random.Generator) -> None:
         (lambda x: (x, torch.zeros(3, 4, device="meta")), "argument 'z' must be on device cpu, got meta"),
         (
             lambda x: (x, FakeTensorMode().from_tensor(torch.zeros(3, 4))),
-            "argument 'z' has no memory: it is a FakeTensor",
+            "argument 'z' has no memory of its own: it is a FakeTensor",
         ),
         (lambda x: (x, torch.zeros(3, 4).to_sparse()), "argument 'z' must be a dense tensor, got layout torch.sparse"),
         (lambda x: (x[0], x), r"argument 'x' must have 2 dimensions \(n, 4\), got 1: \(4,\)"),
