@@ -21,6 +21,7 @@ from stepwell.frontends.torch.complex_values import (
     taken_apart,
 )
 from stepwell.frontends.torch.converters.shape import permute
+from stepwell.frontends.torch.decomposed_types import check_result_dtypes
 from stepwell.frontends.torch.decompositions import decompositions_for
 from stepwell.frontends.torch.direct import is_direct
 from stepwell.frontends.torch.generator import Generator, initial_states, with_generator
@@ -140,6 +141,7 @@ def open_program(program: Any, rules: ImportRules) -> OpenedProgram:
     originals = _nodes_by_name(exported.graph_module)
     direct = is_direct(exported, rules)
     decomposed = exported if direct else exported.run_decompositions(decompositions_for(rules))
+    check_result_dtypes(exported, decomposed)
     interface = read_interface(decomposed)
     sizes = size_table(
         [(argument.name, argument.node.meta["val"]) for argument in interface.arguments],

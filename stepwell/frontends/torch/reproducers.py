@@ -144,7 +144,9 @@ def _example(value: Any) -> Any:
 
 
 def _tensor_text(value: torch.Tensor) -> str:
-    """Return an expression that makes a tensor of the same layout."""
+    """Return an expression that makes a tensor of the same layout; raises _UnspeakableError for sparse ones."""
+    if value.layout is not torch.strided:
+        raise _UnspeakableError
     shape = tuple(_example(size) if isinstance(size, torch.SymInt) else size for size in value.shape)
     strides = tuple(_example(step) if isinstance(step, torch.SymInt) else step for step in value.stride())
     made = f"torch.empty_strided({shape}, {strides}, dtype={value.dtype})"

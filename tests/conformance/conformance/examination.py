@@ -133,6 +133,7 @@ class Examination:
             with self._phase("compile"):
                 run = sw.compile(imported.module, target=self.target, device=self.device, progress=False)
             with self._phase("run"):
+                run.manual_seed(_DRAWS)
                 copies = [[copy_tensor(tensor) for tensor in sample.tensors] for sample in samples]
                 results = run(_UNUSED, *(tensor for chunk in copies for tensor in chunk))
         except Exception as error:

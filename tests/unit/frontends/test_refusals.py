@@ -9,6 +9,7 @@ import torch
 
 from stepwell.dialects.graph.elementwise import AddOp
 from stepwell.frontends.torch import from_exported_program
+from stepwell.frontends.torch.decompositions import default_decompositions
 from stepwell.frontends.torch.registry import CONVERTERS, converts
 from stepwell.support.errors import (
     ImportProgramError,
@@ -102,6 +103,13 @@ def test_a_rule_that_differs_from_torch_is_found(monkeypatch: pytest.MonkeyPatch
     )
     assert caught.value.location is not None
     assert caught.value.location.line == line_of("differs")
+
+
+def test_a_decomposition_that_changes_a_dtype_is_refused() -> None:
+    program = exported(lambda self, x: x.sinc(), torch.rand(3))
+    table = default_decompositions() | {torch.ops.aten.sinc.default: lambda x: x.double() * x}
+    with pytest.raises(TypeMismatchError, match=r"result 0 is torch.float32 in .*, and torch.float64 after"):
+        from_exported_program(program, decompositions=table)
 
 
 def test_a_refusal_of_the_dialect_names_the_node(monkeypatch: pytest.MonkeyPatch) -> None:
