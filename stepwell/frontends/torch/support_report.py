@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 
+from stepwell.frontends.torch.complex_values import COMPLEX_CONVERTERS, involves_complex
 from stepwell.frontends.torch.registry import CONVERTERS, DEFAULT_RULES, ImportRules
 from stepwell.support.errors import ImportProgramError, UnsupportedOpError
 
@@ -87,7 +88,10 @@ def describe_refusals(refusals: Sequence[Refusal]) -> str:
 
 def is_known(node: Any, rules: ImportRules = DEFAULT_RULES) -> bool:
     """Return whether a call needs no converter, or has one."""
-    return node.target is operator.getitem or is_bookkeeping(node) or rules.converter(str(node.target)) is not None
+    target = str(node.target)
+    if node.target is operator.getitem or is_bookkeeping(node) or target in rules.custom:
+        return True
+    return target in COMPLEX_CONVERTERS if involves_complex(node) else rules.converter(target) is not None
 
 
 def _describe(target: str, reason: str, members: Sequence[Refusal]) -> str:

@@ -149,3 +149,18 @@ def test_artifacts_and_numpy(dtype: torch.dtype, tmp_path: Path) -> None:
     assert weight.dtype == getattr(ml_dtypes, str(dtype).removeprefix("torch."))
     assert np.array_equal(weight.view(np.uint8), model.weight.t().contiguous().view(torch.uint8).numpy())
     np.testing.assert_allclose(product, model(x)[0].numpy(), rtol=1e-5, atol=1e-5)
+
+
+def test_simulated_gpu() -> None:
+    """Both ways for every code, and for what lies between and beyond."""
+    codes = [_codes(dtype) for dtype in BYTES]
+    wide = torch.cat([code.float() for code in codes]) * 1.03
+
+    def function(x: torch.Tensor, y: torch.Tensor, w: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        return x.float(), y.to(torch.bfloat16), w.to(BYTES[0]), w.to(BYTES[1]), torch.cat([x[7:], x])
+
+    model = _Function(function)
+    arguments = (*codes, wide)
+    executable = compile_to_test(torch.export.export(model, arguments), "sim")
+    for found, wanted in zip(executable(*arguments)[0], model(*arguments)[0], strict=True):
+        assert _same(found, wanted)

@@ -32,7 +32,11 @@ def convert_view_as_complex(importer: Importer, node: Any, operand: Value) -> Co
 
 
 @converts_complex("aten._conj.default", "aten._conj_physical.default")
-def convert_conjugate(importer: Importer, node: Any, operand: ComplexTensor) -> ComplexTensor:
+def convert_conjugate(importer: Importer, node: Any, operand: ComplexTensor | complex) -> ComplexTensor:
+    """The imaginary part negated; torch writes 0-d tensors that it knows as numbers."""
+    if not isinstance(operand, ComplexTensor):
+        dtype = importer.meta(node).dtype.part
+        return ComplexTensor(importer.constant(operand.real, dtype), importer.constant(-operand.imag, dtype))
     return ComplexTensor(operand.real, importer.emit(NegOp, operand.imaginary))
 
 
