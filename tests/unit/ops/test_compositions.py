@@ -25,6 +25,25 @@ def test_products_and_distances() -> None:
     check_cases("contraction", cases)
 
 
+def test_grouped_products() -> None:
+    draw = Inputs()
+    x, y, z = (draw.floats(*shape, dtype=torch.bfloat16) for shape in ((12, 8), (8, 16), (16, 8)))
+    weight, ends = draw.floats(3, 8, 16, dtype=torch.bfloat16), torch.tensor([4, 4, 12], dtype=torch.int32)
+    cases = [
+        Case("rows", _grouped_products, [x, weight, ends]),
+        Case("columns", _grouped_products, [weight.mT.contiguous(), y, ends + 4]),
+        Case("terms", _grouped_products, [y, z, ends + 4]),
+    ]
+    check_cases("contraction", cases)
+
+
+def _grouped_products(lhs: torch.Tensor, rhs: torch.Tensor, offs: torch.Tensor) -> torch.Tensor:
+    if lhs.dtype is torch.float64:
+        # Torch has no such kernel; float32 is exact enough beside bfloat16.
+        return F.grouped_mm(lhs.float(), rhs.float(), offs=offs).double()
+    return F.grouped_mm(lhs, rhs, offs=offs)
+
+
 def test_elements() -> None:
     draw = Inputs()
     x = torch.tensor([-1.5, -0.0, 0.0, 2.0, torch.nan, -torch.inf])
