@@ -5,8 +5,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 WORKERS ?= 2
+# Libraries that cannot share an environment with the others: see tests/libraries/constraints.txt.
+LIBRARIES := .venv-libraries
 
-.PHONY: demo test lint lit unit conformance-slice conformance conformance-gpu models models-gpu gpu-programs test-gpu ops-gpu wheel mutation bench bench-gpu clean
+.PHONY: demo test lint lit unit conformance-slice conformance conformance-gpu models libraries libraries-survey models-gpu gpu-programs test-gpu ops-gpu wheel mutation bench bench-gpu clean
 
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -14,6 +16,15 @@ $(STAMP): pyproject.toml constraints.txt
 	# torch first and pinned: a range would be resolved to a build with gigabytes of GPU libraries.
 	$(BIN)/pip install --quiet torch==2.13.0
 	$(BIN)/pip install --quiet -c constraints.txt torch==2.13.0 -e '.[all,test]'
+	touch $@
+
+$(LIBRARIES)/.installed: pyproject.toml constraints.txt tests/libraries/constraints.txt
+	$(PYTHON) -m venv $(LIBRARIES)
+	$(LIBRARIES)/bin/pip install --quiet torch==2.13.0
+	$(LIBRARIES)/bin/pip install --quiet --no-deps torchvision==0.28.0
+	$(LIBRARIES)/bin/pip install --quiet --no-deps -c tests/libraries/constraints.txt timm
+	$(LIBRARIES)/bin/pip install --quiet -c constraints.txt -c tests/libraries/constraints.txt torch==2.13.0 \
+	  -e '.[compile,torch]' pytest pytest-xdist transformers diffusers pillow pyyaml
 	touch $@
 
 demo: $(STAMP)  ## export a ResNet-18, compile it, run it, compare it with eager, print stages and times
@@ -46,6 +57,13 @@ conformance-gpu: $(STAMP)  ## the same on the simulated GPU, one sample of each 
 models: $(STAMP)  ## whole models against eager
 	$(BIN)/pytest -n $(WORKERS) --dist worksteal -q tests/models -m "not long"
 
+libraries: $(LIBRARIES)/.installed  ## architectures of transformers, diffusers and timm against eager (slow)
+	$(LIBRARIES)/bin/pytest -n $(WORKERS) --dist worksteal -q tests/libraries
+
+# NAMES chooses; ARGS=--resume leaves out what has a verdict.
+libraries-survey: $(LIBRARIES)/.installed  ## many more of them, and docs/libraries.md (hours)
+	PYTHONPATH=tests/libraries $(LIBRARIES)/bin/python -m architectures $(NAMES) $(ARGS)
+
 models-gpu: $(STAMP)  ## whole models on the simulated GPU, strictly too, and assembled for all GPUs (about an hour)
 	$(BIN)/pytest -n $(WORKERS) --dist worksteal -q tests/models/test_models_gpu.py
 
@@ -72,4 +90,4 @@ bench-gpu: $(STAMP)  ## speed on a GPU against torch, written to benchmarks/resu
 	$(BIN)/python -m benchmarks.gpu
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info
+	rm -rf $(VENV) $(LIBRARIES) build dist *.egg-info
