@@ -9,7 +9,18 @@ import pytest
 
 from stepwell.backends.cpu.codegen import assemble
 from stepwell.runtime.executable import Executable
-from stepwell.runtime.plan import PLAN_VERSION, BufferRef, KernelInfo, Launch, Plan, Program, SymbolDef, TensorRef
+from stepwell.runtime.plan import (
+    PLAN_VERSION,
+    BufferRef,
+    Guard,
+    KernelInfo,
+    Launch,
+    Plan,
+    Program,
+    ReadSize,
+    SymbolDef,
+    TensorRef,
+)
 from stepwell.support.dtypes import DType
 from stepwell.support.signature import ArgumentSpec, ResultSpec, Signature, SymbolSpec
 from stepwell.support.structure import Structure
@@ -161,6 +172,41 @@ def chain_plan(**changes: Any) -> Plan:
     )
     values = {"main": main, "prepare": None, "kernels": {"add": INFOS["add"]}, "signature": signature} | changes
     return Plan(PLAN_VERSION, **values)
+
+
+K = Expr.symbol("k")
+
+
+def reading_plan() -> Plan:
+    """y = 2 * (x + z)[:k] + x[:k], where k is read from the third argument."""
+    size, part = 4 * N, 4 * K
+    main = Program(
+        symbols=(SymbolDef("n", 0, 0),),
+        arena_bytes=(4 * size + 63) // 64 * 64,
+        steps=(
+            add(tensor("argument", 0, N, 4), tensor("argument", 1, N, 4), tensor("arena", 0, N, 4), size),
+            ReadSize(
+                "k",
+                tensor("argument", 2, dtype=DType.INT64),
+                Expr.const(0),
+                N,
+                (Guard(K, 0, 7, path="k < 8 (model.py:4)"),),
+                (4 * part + 63) // 64 * 64,
+                ("item model.py:3",),
+            ),
+            add(tensor("arena", 0, K, 4), tensor("arena", 0, K, 4), tensor("arena", 1, K, 4), part),
+            add(tensor("arena", 1, K, 4), tensor("argument", 0, K, 4), tensor("result", 0, K, 4), part),
+        ),
+        results=(tensor("result", 0, K, 4),),
+    )
+    signature = Signature(
+        arguments=(argument("x", N, 4), argument("z", N, 4), argument("count", dtype=DType.INT64)),
+        results=(result(K, 4),),
+        inputs=call_structure(*leaves(3)),
+        outputs=Structure.leaf(0),
+        symbols=(SymbolSpec("n", 0, 0, 0, 100000),),
+    )
+    return Plan(PLAN_VERSION, main, None, {"add": INFOS["add"]}, signature)
 
 
 def buffer_plan() -> Plan:

@@ -15,7 +15,7 @@ def test_round_trip(kit: Any) -> None:
     n = Expr.symbol("n")
     guards = (Guard(n * 2 + 1, 3, 9, None, "x.size(0)"), Guard(n, divisor=8))
     main = replace(kit.chain_plan().main, guards=guards)
-    for plan in (kit.chain_plan(main=main), kit.buffer_plan()):
+    for plan in (kit.chain_plan(main=main), kit.buffer_plan(), kit.reading_plan()):
         text = json.dumps(plan.to_json())
         assert Plan.from_json(json.loads(text)) == plan
         assert json.dumps(Plan.from_json(json.loads(text)).to_json()) == text

@@ -38,6 +38,19 @@ def chain(kit: Any) -> Callable[..., Executable]:
 
 
 @pytest.fixture
+def reading(kit: Any) -> Callable[..., Executable]:
+    """Return a function that makes the program that reads a size on the way, on a device."""
+
+    def make(device: str | None, **options: Any) -> Executable:
+        plan = gpu_kernels.with_info(kit.reading_plan(), add=gpu_kernels.add_info(4 * gpu_kernels.N))
+        return Executable(
+            plan, {"add": gpu_kernels.code(gpu_kernels.ADD)}, {}, target="cuda:sm_80", device=device, **options
+        )
+
+    return make
+
+
+@pytest.fixture
 def buffers(kit: Any) -> Callable[..., Executable]:
     """Return a function that makes the program that counts, on a device, from its tensors."""
 
