@@ -4,6 +4,8 @@ import torch
 import torch.nn.functional as F
 from harness import Case, Inputs, check_cases
 
+from stepwell.frontends.torch.compositions import COMPOSITIONS
+
 
 def test_products_and_distances() -> None:
     draw = Inputs()
@@ -35,6 +37,22 @@ def test_grouped_products() -> None:
         Case("terms", _grouped_products, [y, z, ends + 4]),
     ]
     check_cases("contraction", cases)
+
+
+def test_grouped_products_of_transformers() -> None:
+    draw = Inputs()
+    x, weight, grad = draw.floats(9, 5), draw.floats(4, 5, 3), draw.floats(9, 3)
+    # The second group is empty, the last row in none; another's infinity is nobody's.
+    weight[3] = torch.inf
+    starts, ends = (0, 3, 3, 7), (3, 3, 7, 8)
+    offs = torch.tensor(ends, dtype=torch.int32)
+    got = COMPOSITIONS["transformers.grouped_mm_fallback.default"](x, weight, offs)
+    of_x, of_weight = COMPOSITIONS["transformers.grouped_mm_fallback_backward.default"](x, weight, offs, grad)
+    assert not got[8].any()
+    for group, (start, end) in enumerate(zip(starts, ends, strict=True)):
+        torch.testing.assert_close(got[start:end], x[start:end] @ weight[group], equal_nan=True)
+        torch.testing.assert_close(of_x[start:end], grad[start:end] @ weight[group].t(), equal_nan=True)
+        torch.testing.assert_close(of_weight[group], x[start:end].t() @ grad[start:end])
 
 
 def _grouped_products(lhs: torch.Tensor, rhs: torch.Tensor, offs: torch.Tensor) -> torch.Tensor:
