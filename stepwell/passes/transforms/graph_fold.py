@@ -12,6 +12,7 @@ import numpy as np
 
 from stepwell.dialects.definition import Pure
 from stepwell.dialects.graph.base import GraphOperation
+from stepwell.dialects.graph.control import ControlOperation
 from stepwell.dialects.graph.creation import ConstantOp
 from stepwell.dialects.graph.types import meta_of
 from stepwell.passes.base import Pass, register_pass
@@ -32,6 +33,9 @@ def constant_attribute(value: Any, dtype: DType) -> Any:
 def folded_values(op: Any) -> tuple[Any, ...] | None:
     """Return the values of an op of constants with 0-d results, or None where it cannot be folded."""
     if not isinstance(op, GraphOperation) or isinstance(op, ConstantOp) or Pure not in op.traits:
+        return None
+    if isinstance(op, ControlOperation):
+        # A loop may take long, or go on for ever.
         return None
     producers = [operand.owner for operand in op.operation.operands]
     if not producers or not all(isinstance(getattr(p, "opview", None), ConstantOp) for p in producers):

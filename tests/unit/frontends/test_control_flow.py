@@ -216,10 +216,18 @@ def test_on_a_simulated_gpu(small: Any) -> None:
         same(exe(*arguments), Small()(*arguments))
 
 
-def test_every_pass(small: Any) -> None:
-    exe = sw.compile(torch.export.export(Small(), (torch.tensor(2), torch.randn(3, 4))), check="each-pass")
-    arguments = torch.tensor(1), torch.randn(3, 4)
-    same(exe(*arguments), Small()(*arguments))
+class Smallest(torch.nn.Module):
+    """As few kernels as there can be."""
+
+    def forward(self, flag: torch.Tensor, h: torch.Tensor, x: torch.Tensor) -> Any:
+        start = torch.cond(flag, lambda h: h.clone(), lambda h: h * h, (h,))
+        return scan(lambda h, row: (h * row, row.clone()), start, x)
+
+
+def test_every_pass() -> None:
+    arguments = torch.tensor(True), torch.randn(4), torch.randn(3, 4)
+    exe = sw.compile(torch.export.export(Smallest(), arguments), check="each-pass")
+    same(exe(*arguments), Smallest()(*arguments))
 
 
 @pytest.mark.parametrize("to", ["linalg", "kernels", "scheduled", "target"])

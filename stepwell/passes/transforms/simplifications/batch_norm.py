@@ -63,6 +63,8 @@ def _is_weight(value: Any) -> bool:
     if not isinstance(value.owner, ir.Block):
         return False
     function = value.owner.owner
+    if "arg_attrs" not in function.attributes:
+        return False
     attributes = ir.DictAttr(ir.ArrayAttr(function.attributes["arg_attrs"])[ir.BlockArgument(value).arg_number])
     kind = attributes["stepwell.kind"] if "stepwell.kind" in attributes else None
     return kind is not None and ir.StringAttr(kind).value in ("parameter", "constant")

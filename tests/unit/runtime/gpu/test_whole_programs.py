@@ -4,11 +4,14 @@ What reaches the kernels is what a real driver would hand them: packed parameter
 """
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from simulated_driver import SimulatedDriver
+from torch._higher_order_ops.scan import scan
+from torch._higher_order_ops.while_loop import while_loop
 
 import stepwell as sw
 from stepwell.runtime.driver import gpu, library
@@ -71,3 +74,26 @@ def test_half_precision_products(simulated: SimulatedDriver) -> None:
     exe = sw.compile(torch.export.export(model, (x,)), target="cuda:sm_90a", device="cuda")
     torch.testing.assert_close(exe(x).float(), model(x).float(), rtol=2e-2, atol=2e-2)
     assert len(simulated.launches) == 1
+
+
+class Steps(torch.nn.Module):
+    """A branch, a loop that ends by data, and one that goes along a tensor."""
+
+    def forward(self, n: torch.Tensor, x: torch.Tensor) -> Any:
+        halved = torch.cond(x.sum() > 0, lambda x: x * 0.5, lambda x: x - 1, (x,))
+        i, v = while_loop(lambda i, v: i < n, lambda i, v: (i + 1, v * 2), (n * 0, halved))
+        return i, scan(lambda h, row: (h + row, h * row), v[0] + 0, v)
+
+
+@torch.no_grad()
+def test_branches_and_loops(simulated: SimulatedDriver) -> None:
+    program = torch.export.export(Steps(), (torch.tensor(2), torch.randn(3, 4)))
+    exe = sw.compile(program, target="cuda:sm_90a", device="cuda")
+    for n, sign in ((0, 1), (1, -1), (4, 1)):
+        arguments = torch.tensor(n), sign * torch.rand(3, 4)
+        (i, (h, stack)), (wanted, (last, rows)) = exe(*arguments), Steps()(*arguments)
+        assert i.item() == wanted.item() == n
+        torch.testing.assert_close((h, stack), (last, rows))
+    with pytest.raises(sw.errors.InvalidOptionError, match="a CUDA graph cannot hold this program"):
+        exe.cuda_graph(*arguments)
+    assert simulated.contexts == []
