@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from stepwell.comparison import compare_with_eager
     from stepwell.driver import compile, lower
+    from stepwell.frontends.onnx import from_onnx
     from stepwell.frontends.torch.decompositions import default_decompositions
     from stepwell.frontends.torch.explanation import explain_import
     from stepwell.frontends.torch.program import detach_params, from_exported_program
@@ -41,6 +42,7 @@ __all__ = [
     "errors",
     "explain_import",
     "from_exported_program",
+    "from_onnx",
     "load",
     "lower",
     "register_converter",
@@ -59,6 +61,7 @@ _HOMES = {
     "detach_params": "stepwell.frontends.torch.program",
     "explain_import": "stepwell.frontends.torch.explanation",
     "from_exported_program": "stepwell.frontends.torch.program",
+    "from_onnx": "stepwell.frontends.onnx",
     "load": "stepwell.runtime.artifact",
     "lower": "stepwell.driver",
     "register_converter": "stepwell.frontends.torch.registry",

@@ -1,0 +1,5 @@
+"""Import ONNX models."""
+
+from stepwell.frontends.onnx.model import from_onnx
+
+__all__ = ["from_onnx"]
