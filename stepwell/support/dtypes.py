@@ -1,6 +1,7 @@
 """Element types, as torch, numpy and MLIR spell them."""
 
 from enum import Enum
+from functools import cached_property
 from typing import Any
 
 import ml_dtypes
@@ -43,7 +44,7 @@ class DType(Enum):
         """True for the floating-point types."""
         return self.kind == "float"
 
-    @property
+    @cached_property
     def numpy(self) -> "np.dtype[Any]":
         """The numpy type; bfloat16 and the 8-bit floats come from ml_dtypes."""
         return np.dtype(getattr(ml_dtypes, self.label) if self.is_ml_dtype else self.label)
