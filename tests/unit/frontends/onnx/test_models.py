@@ -51,7 +51,8 @@ def check(proto: Any, calls: list[dict[str, Any]], **options: Any) -> None:
 
 
 def node(operator: str, inputs: str, outputs: str, **attributes: Any) -> Any:
-    return helper.make_node(operator, inputs.split(","), outputs.split(","), name=f"{operator} of {outputs}", **attributes)
+    name = f"{operator} of {outputs}"
+    return helper.make_node(operator, inputs.split(","), outputs.split(","), name=name, **attributes)
 
 
 def test_a_convolutional_net_of_any_size() -> None:
