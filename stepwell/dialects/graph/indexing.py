@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from stepwell.dialects.definition import Operand, Pure, Result, Sequence, operand
+from stepwell.dialects.graph.assumptions import assume_at_most
 from stepwell.dialects.graph.base import GraphOperation, Tensor, integers, same_dtype
 from stepwell.dialects.graph.sizes import check_dim, check_distinct_dims, flag_of, integer_of, provably_differ
 from stepwell.dialects.graph.types import Shape, TensorMeta, broadcast_shapes, meta_of
@@ -88,6 +89,8 @@ def check_along(op: Any, operand: TensorMeta, index: TensorMeta) -> None:
         room = limit - size
         if axis != dim and room.is_constant and room.constant < 0 and index.shape[dim] != Expr.const(0):
             raise ValueError(f"index has size {size} at dimension {axis}, more than {limit} of {operand}")
+        if axis != dim:
+            assume_at_most(size, limit)
 
 
 def positions_along(index: Any, dim: int, size: int) -> tuple[Any, ...]:

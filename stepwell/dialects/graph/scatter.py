@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 
 from stepwell.dialects.definition import Operand, Pure, Result
+from stepwell.dialects.graph.assumptions import assume_at_most
 from stepwell.dialects.graph.base import GraphOperation, Tensor, same_dtype
 from stepwell.dialects.graph.indexing import check_along, positions_along
 from stepwell.dialects.graph.sizes import flag_of, integer_of
@@ -40,6 +41,7 @@ class ScatterOperation(GraphOperation):
             room = limit - size
             if room.is_constant and room.constant < 0:
                 raise ValueError(f"index has size {size} at dimension {axis}, more than {limit} of src")
+            assume_at_most(size, limit)
         return (operand,)
 
     @classmethod

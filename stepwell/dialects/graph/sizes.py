@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
 
+from stepwell.dialects.graph.assumptions import assume_equal
 from stepwell.dialects.graph.types import Shape, meta_of
 from stepwell.support.bindings import ir
 from stepwell.support.symbolic import Expr
@@ -52,8 +53,9 @@ def check_distinct_dims(dims: Sequence[int], rank: int) -> None:
 
 
 def provably_differ(a: Expr, b: Expr) -> bool:
-    """True where two sizes are unequal for every value of their symbols."""
+    """True where two sizes are unequal for every value of their symbols; where they may be, equality is assumed."""
     difference = a - b
+    assume_equal(a, b)
     return difference.is_constant and difference.constant != 0
 
 

@@ -7,6 +7,7 @@ A dynamic dimension is ``?`` and the encoding lists one size expression per dyna
 from dataclasses import dataclass
 from typing import Any
 
+from stepwell.dialects.graph.assumptions import assume_equal
 from stepwell.support.bindings import ir
 from stepwell.support.dtypes import DType
 from stepwell.support.symbolic import Expr
@@ -86,6 +87,8 @@ def broadcast_shapes(*shapes: Shape) -> Shape:
             other = shape[position]
             if size != ONE and size.is_constant and other.is_constant:
                 raise ValueError(f"sizes {size} and {other} at dimension {dim} do not broadcast")
+            if size != ONE:
+                assume_equal(size, other)
             if size == ONE or other.is_constant:
                 size = other
         result.append(size)

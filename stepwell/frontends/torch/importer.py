@@ -7,6 +7,7 @@ from typing import Any, TypeAlias
 
 import torch
 
+from stepwell.dialects.graph.assumptions import noted_assumptions
 from stepwell.dialects.graph.base import GraphOperation, sizes_attribute
 from stepwell.dialects.graph.creation import ConstantOp, SizeOp
 from stepwell.dialects.graph.elementwise import ConvertOp
@@ -73,17 +74,26 @@ class Importer:
         for field in op.of_kind("attribute"):
             if given.get(field.name) is not None:
                 given[field.name] = _attribute(given[field.name], field.constraint)
-        built = op.create(**given)
+        with noted_assumptions() as assumed:
+            built = op.create(**given)
+        for assumption in assumed:
+            self._guard(assumption.difference, None if assumption.is_bound else 0)
         results = list(built.operation.results)
         return results[0] if len(results) == 1 else results
 
     def require_equal(self, a: Expr, b: Expr) -> None:
         """Have each call check that two sizes are equal, as torch does not; raises ValueError where they never are."""
         difference = a - b
-        if not difference.is_constant:
-            self.guards[SizeGuard(difference, 0, 0)] = None
-        elif difference.constant:
+        if difference.is_constant and difference.constant:
             raise ValueError(f"sizes {a} and {b} must be equal")
+        self._guard(difference, 0)
+
+    def _guard(self, difference: Expr, maximum: int | None) -> None:
+        """Have each call check that a difference of sizes is not negative, and not more than ``maximum``."""
+        # What depends on data is not known when a call begins.
+        known = {symbol.name for symbol in self.sizes.symbols}
+        if difference.symbols and difference.symbols <= known:
+            self.guards[SizeGuard(difference, 0, maximum)] = None
 
     def meta(self, node: Any) -> TensorMeta:
         """Return torch's own shape and dtype of a node with one result."""
