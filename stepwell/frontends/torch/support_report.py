@@ -24,11 +24,7 @@ _BOOKKEEPING = {
 }
 
 _RANDOM = "random numbers of this distribution are not supported"
-_FOURIER = "a Fourier transform needs a size that is known at import"
 _REASONS = {
-    "aten._fft_c2c.default": _FOURIER,
-    "aten._fft_c2r.default": _FOURIER,
-    "aten._fft_r2c.default": _FOURIER,
     "associative_scan": "only combine_mode='generic' is supported, which torch unrolls",
 }
 

@@ -1,14 +1,10 @@
-"""Fourier transforms: the compositions on their own for many sizes, in programs for all forms, and what is refused."""
-
-from collections.abc import Callable
-from typing import Any
+"""Fourier transforms: the compositions on their own for many sizes, and programs of all forms, symbolic sizes too."""
 
 import pytest
 import torch
-from harness import Case, Inputs, check_cases, import_cases
+from harness import Case, Inputs, check_cases
 
 from stepwell.frontends.torch.composed.fourier import fft_c2c, fft_c2r, fft_r2c
-from stepwell.support.errors import UnsupportedOpError
 
 aten = torch.ops.aten
 # Sizes done by one matrix, by one and by several splits, with large prime factors, by convolution.
@@ -70,7 +66,16 @@ def test_symbolic_batches() -> None:
     check_cases("model", [Case("rfft", torch.fft.rfft, [x], {0: {0: "batch"}}, [more])])
 
 
-@pytest.mark.parametrize("function", (torch.fft.fft, torch.fft.rfft), ids=lambda f: f.__name__)
-def test_symbolic_sizes_are_refused(function: Callable[..., Any]) -> None:
-    with pytest.raises(UnsupportedOpError, match="needs a size that is known at import"):
-        import_cases([Case("fft", function, [Inputs().floats(3, 48)], {0: {1: "n"}})])
+def test_symbolic_sizes() -> None:
+    draw = Inputs()
+    x, more = draw.floats(3, 48), draw.floats(3, 7)
+    z, others = draw.complexes(3, 9), draw.complexes(3, 2)
+    sizes = {0: {1: "n"}}
+    cases = [
+        Case("rfft", torch.fft.rfft, [x], sizes, [more]),
+        Case("fft", lambda x: torch.fft.fft(x, norm="ortho"), [x], sizes, [more]),
+        Case("fft2", lambda x: torch.fft.fft2(x).real, [x], sizes, [more]),
+        Case("ifft", torch.fft.ifft, [z], {0: {1: "m"}}, [others]),
+        Case("irfft", torch.fft.irfft, [z], {0: {1: "m"}}, [others]),
+    ]
+    check_cases("model", cases)

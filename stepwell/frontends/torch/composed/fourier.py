@@ -1,4 +1,4 @@
-"""Discrete Fourier transforms of sizes known at import, as products with small matrices.
+"""Discrete Fourier transforms, as products with small matrices.
 
 A transform of size ``n`` is a product with a matrix where ``n`` is small; else ``n = first * second`` is split as
 J. W. Cooley and J. W. Tukey do ("An algorithm for the machine calculation of complex Fourier series", 1965): transforms
@@ -7,8 +7,8 @@ convolution of a size with small factors (L. Bluestein, "A linear filtering appr
 Fourier transform", 1970).
 
 Matrices are computed in float64 from integers below ``n``, so that they are exact to the last bit or so; they depend on
-sizes alone and are prepared once.  Real and imaginary part of an element lie beside each other in the last two
-dimensions ``(2, n)``, so that one real product does for both; of a real operand they are ``(1, n)``.
+sizes alone, and are prepared once where these are known.  Real and imaginary part of an element lie beside each other
+in the last two dimensions ``(2, n)``, so that one real product does for both; of a real operand they are ``(1, n)``.
 """
 
 import math
@@ -28,7 +28,7 @@ DIRECT_PRIME = 128
 
 def _turns(numbers: Tensor, size: int) -> tuple[Tensor, Tensor]:
     """Return cosine and sine of ``2 pi numbers / size`` for whole numbers."""
-    angle = (numbers % size).to(torch.float64) * (2 * math.pi / size)
+    angle = (numbers % size).to(torch.float64) / size * (2 * math.pi)
     return angle.cos(), angle.sin()
 
 
@@ -60,8 +60,8 @@ def _factor(size: int) -> int:
 def transform(operand: Tensor, sign: int) -> Tensor:
     """Return the transform (..., 2, n) of (..., 2, n), or of a real (..., 1, n), not scaled."""
     planes, size = operand.shape[-2:]
-    first = _factor(size)
-    if size <= DIRECT or (first == 1 and size <= DIRECT_PRIME):
+    first = _factor(size) if isinstance(size, int) else 0
+    if first == 0 or size <= DIRECT or (first == 1 and size <= DIRECT_PRIME):
         flat = operand.flatten(-2) @ _matrix(size, sign, operand)[: planes * size]
         return flat.unflatten(-1, (2, size))
     if first == 1:
@@ -93,13 +93,12 @@ def _by_convolution(operand: Tensor, sign: int) -> Tensor:
 
 def _scale(operand: Tensor, normalization: int, count: int) -> Tensor:
     """Scale: not at all (0), by the root of the number of elements (1), by that number (2)."""
-    if normalization == 0 or count == 1:
+    if normalization == 0:
         return operand
-    return operand * (1 / (math.sqrt(count) if normalization == 1 else count))
-
-
-def _are_known(operand: Tensor, dims: Sequence[int]) -> bool:
-    return all(isinstance(operand.shape[dim], int) for dim in dims)
+    if isinstance(count, int):
+        return operand * (1 / (math.sqrt(count) if normalization == 1 else count))
+    elements = torch.full((), count, dtype=operand.dtype, device=operand.device)
+    return operand / (elements.sqrt() if normalization == 1 else elements)
 
 
 def _transform_dims(planes: Tensor, dims: Sequence[int], sign: int) -> Tensor:
@@ -121,8 +120,6 @@ def _from_planes(planes: Tensor) -> Tensor:
 @composes_complex("aten._fft_c2c.default")
 def fft_c2c(operand: Tensor, dim: Sequence[int], normalization: int, forward: bool) -> Tensor:
     """Complex to complex."""
-    if not _are_known(operand, dim):
-        return NotImplemented
     found = _transform_dims(_planes(operand), dim, -1 if forward else 1)
     return _from_planes(_scale(found, normalization, math.prod(operand.shape[place] for place in dim)))
 
@@ -130,8 +127,6 @@ def fft_c2c(operand: Tensor, dim: Sequence[int], normalization: int, forward: bo
 @composes("aten._fft_r2c.default")
 def fft_r2c(operand: Tensor, dim: Sequence[int], normalization: int, onesided: bool) -> Tensor:
     """Real to complex; the last dimension listed is halved where one side is wanted."""
-    if not _are_known(operand, dim):
-        return NotImplemented
     *others, last = dim
     found = _transform_dims(operand.unsqueeze(-1), [last], -1)
     if onesided:
@@ -143,8 +138,6 @@ def fft_r2c(operand: Tensor, dim: Sequence[int], normalization: int, onesided: b
 @composes_complex("aten._fft_c2r.default")
 def fft_c2r(operand: Tensor, dim: Sequence[int], normalization: int, last_dim_size: int) -> Tensor:
     """Complex to real; the last dimension listed holds one side of a spectrum that is its own mirror's conjugate."""
-    if not _are_known(operand, dim) or not isinstance(last_dim_size, int):
-        return NotImplemented
     *others, last = dim
     place, size = last % operand.dim(), last_dim_size
     planes = _transform_dims(_planes(operand), others, 1)
