@@ -57,6 +57,13 @@ def test_simulated_gpu(tmp_path: Path) -> None:
     assert ".visible .entry" in printed
 
 
+def test_training(tmp_path: Path) -> None:
+    """The losses that ``torch.compile`` gives are those of the README."""
+    text = (ROOT / "README.md").read_text()
+    source, printed = BLOCK.findall(text.partition("## torch.compile\n")[2])[:2]
+    assert run(tmp_path, "train.py", source[1]).split() == printed[1].split()
+
+
 def test_commands_exist() -> None:
     """Every command that the README names is a target of the Makefile."""
     makefile = (ROOT / "Makefile").read_text()
