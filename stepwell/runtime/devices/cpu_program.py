@@ -39,7 +39,7 @@ class BoundTable(BoundProgram):
     launches: tuple[tuple[int, int, int], ...]
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class Calls:
     """Calls of kernels with all addresses; they may be made again and again.
 
@@ -56,7 +56,7 @@ class Calls:
     table: NDArray[np.int64]
     start: int
     end: int
-    copies: tuple[tuple[int, int], ...]
+    copies: Sequence[tuple[int, int]]
 
 
 class CpuProgram:
@@ -152,10 +152,10 @@ class CpuProgram:
             table = table.copy()
             table[bound.patches] += bases[bound.patch_bases]
         start = address_of(table)
-        copies = tuple(
+        copies = [
             (int(bases[copy.target.base]) + copy.target.offset, int(bases[copy.source.base]) + copy.source.offset)
             for copy in bound.copies
-        )
+        ]
         return Calls(bound, frame, table, start, start + table.nbytes, copies)
 
     def make(self, calls: Calls, samples: list[Sample] | None = None) -> None:
