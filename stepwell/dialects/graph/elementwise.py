@@ -16,7 +16,7 @@ from stepwell.support.dtypes import DType
 
 
 def in_float32(function: Callable[..., Any], *arrays: Any) -> Any:
-    """Apply ``function``; floats of 16 and 8 bits are computed in float32 and rounded once, as torch and the kernels do."""
+    """Apply ``function``; floats of 16 and 8 bits are computed in float32 and rounded once, as in kernels."""
     dtype = arrays[0].dtype
     narrow = DType.from_numpy(dtype).is_narrow_float
     with np.errstate(all="ignore"):
@@ -109,6 +109,26 @@ class MulOp(Binary, name="mul"):
     """``lhs * rhs``; for bool the logical and."""
 
     function = staticmethod(np.multiply)
+
+
+class BitcastOp(GraphOperation, name="bitcast", traits=[Pure]):
+    """The bits of ``operand`` read as ``dtype``, which has as many; bool has none that could be read."""
+
+    operand: Operand[Tensor]
+    dtype: ir.StringAttr
+    result: Result[Tensor]
+
+    @classmethod
+    def infer(cls, op: Any) -> tuple[TensorMeta, ...]:
+        """Same shape, the named dtype."""
+        operand, dtype = meta_of(op.operand), DType.from_name(ir.StringAttr(op.dtype).value)
+        if DType.BOOL in (operand.dtype, dtype) or operand.dtype.itemsize != dtype.itemsize:
+            raise ValueError(f"'{cls.OPERATION_NAME}' needs dtypes of one size, and not bool: {operand.dtype}, {dtype}")
+        return (operand.with_dtype(dtype),)
+
+    @classmethod
+    def evaluate(cls, op: Any, *arrays: Any) -> Any:
+        return arrays[0].view(DType.from_name(ir.StringAttr(op.dtype).value).numpy)
 
 
 class ConvertOp(GraphOperation, name="convert", traits=[Pure]):

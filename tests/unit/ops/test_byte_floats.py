@@ -23,7 +23,8 @@ EDGES = [np.nan, np.inf, -np.inf, -0.0, 464.0, 464.1, 480.0, 57344.0, 61439.9, 6
 class _Casts(torch.nn.Module):
     def forward(self, codes: list[torch.Tensor], others: list[torch.Tensor]) -> list[torch.Tensor]:
         widened = [code.to(dtype) for code in codes for dtype in (*FLOATS, *BYTES, torch.bool)]
-        return widened + [other.to(dtype) for other in others for dtype in BYTES]
+        bits = [code.view(torch.uint8) + 1 for code in codes]
+        return widened + bits + [other.to(dtype) for other in others for dtype in BYTES]
 
 
 def _same(found: torch.Tensor, wanted: torch.Tensor) -> bool:

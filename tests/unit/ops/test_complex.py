@@ -105,6 +105,7 @@ def test_arithmetic() -> None:
         Case("isclose", lambda a, b: torch.isclose(a, b), [z, w]),
         Case("parts", lambda a: (a.real, a.imag, torch.view_as_real(a), a.conj().imag), [z]),
         Case("complex", torch.complex, [x, x.flip(0)]),
+        Case("bits", lambda z, x: (z.view(x.dtype), x[:, :4].clone().view(z.dtype), x.view(torch.int32)), [z, x]),
         Case("polar", torch.polar, [x, x.flip(1)]),
         Case("view_as_complex", lambda a: torch.view_as_complex(a.reshape(10, 2)), [x]),
         Case("addcmul", lambda a, b: torch.addcmul(a, b, a, value=2 - 1j), [z, w]),
@@ -139,6 +140,7 @@ def test_both_parts_alike() -> None:
             lambda m, a, b, c: (torch.where(m, a, b), torch.where(m, a, c), torch.where(m, a, 1j)),
             [mask, z, w, x],
         ),
+        Case("masked_scatter", lambda a, m, b: a.masked_scatter(m, b), [z, mask, w]),
         Case("masked_fill", lambda a, m: (a.masked_fill(m, 2j), a.masked_fill(m, 3)), [z, mask]),
         Case("pad", lambda a: (functional.pad(a, (1, 2)), functional.pad(a, (0, 1), value=2)), [z]),
         Case("pad edges", lambda a: functional.pad(a, (1, 1), mode="reflect"), [z[0].t()]),
@@ -186,6 +188,16 @@ def test_reductions_and_products() -> None:
         Case("transposed", lambda i, k: functional.conv_transpose1d(i, k), [image[:, :2], kernel[:2]]),
     ]
     check_cases("contraction", cases)
+
+
+def test_sizes_that_depend_on_data() -> None:
+    draw = Inputs()
+    z = draw.complexes(4, 5)
+    cases = [
+        Case("masks", lambda z: (z[z.real > 0], torch.masked_select(z, z.imag > 0)), [z]),
+        Case("nonzero", lambda z: torch.nonzero(torch.where(z.real > 0, z, 0)), [z]),
+    ]
+    check_cases("indexing", cases, third_opinion=False)
 
 
 def test_symbolic_sizes() -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from harness import Case, Inputs, check_cases
+from harness import Case, Inputs, check_cases, compile_to_test
 from torch.nn import functional
 
 FLOATS = (torch.float64, torch.float32, torch.float16, torch.bfloat16)
@@ -166,3 +166,20 @@ def test_casts() -> None:
     edges = torch.tensor([2049.0, 2051.0, 65519.0, 65520.0, 6e-8, 1e-10, 3.0e38, -1e39])
     cases += [Case(f"edges to {t}", lambda x, t=t: x.to(t), [edges]) for t in (torch.float16, torch.bfloat16)]
     check_cases("elementwise", cases)
+
+
+class _Bits(torch.nn.Module):
+    def forward(self, pairs: list[tuple[torch.Tensor, torch.Tensor]]) -> list[torch.Tensor]:
+        return [view for x, y in pairs for view in (x.view(y.dtype), y.view(x.dtype))]
+
+
+def test_bits_as_other_dtypes() -> None:
+    """Float64 has no say in it: bits are compared as they are."""
+    draw = Inputs()
+    dtypes = [(torch.float32, torch.int32), (torch.float64, torch.int64), (torch.bfloat16, torch.int16)]
+    dtypes += [(torch.int8, torch.uint8), (torch.float16, torch.bfloat16)]
+    pairs = [(draw.like(a, 3, 4), draw.like(b, 3, 4)) for a, b in dtypes]
+    pairs.append((draw.bools(5), draw.integers(5, low=0, high=1).to(torch.uint8)))
+    found = compile_to_test(torch.export.export(_Bits(), (pairs,)))(pairs)
+    for got, wanted in zip(found, _Bits()(pairs), strict=True):
+        torch.testing.assert_close(got, wanted, rtol=0, atol=0, equal_nan=True)

@@ -4,12 +4,13 @@ from typing import Any
 
 from stepwell.dialects.graph import unary as ops
 from stepwell.dialects.graph.binary import SubOp
-from stepwell.dialects.graph.elementwise import ReluOp
+from stepwell.dialects.graph.elementwise import BitcastOp, ReluOp
 from stepwell.dialects.graph.types import meta_of
 from stepwell.frontends.torch.importer import Importer, Value
 from stepwell.frontends.torch.promotion import pointwise_converter
 from stepwell.frontends.torch.registry import converts
 from stepwell.support.dtypes import DType
+from stepwell.support.errors import ImportProgramError
 
 # Ops that keep the dtype.
 _SAME_DTYPE = {
@@ -81,6 +82,19 @@ def convert_frac(importer: Importer, node: Any, operand: Value) -> Value:
 def convert_sign(importer: Importer, node: Any, operand: Value) -> Value:
     # The sign of True is True.
     return operand if meta_of(operand).dtype is DType.BOOL else importer.emit(ops.SignOp, operand)
+
+
+@converts("aten.view.dtype")
+def convert_view_dtype(importer: Importer, node: Any, operand: Value, _: Any) -> Value:
+    """The same bytes as another dtype; those of bool are 0 and 1."""
+    source, target = meta_of(operand).dtype, importer.meta(node).dtype
+    if source is target:
+        return operand
+    if source.itemsize != target.itemsize:
+        raise ImportProgramError(f"a view of {source} as {target}, of another size, is not supported")
+    if DType.BOOL in (source, target):
+        return importer.convert(operand, target)
+    return importer.emit(BitcastOp, operand, dtype=target)
 
 
 @converts("aten._to_copy.default", "prims.convert_element_type.default")

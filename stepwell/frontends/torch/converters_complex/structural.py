@@ -26,7 +26,6 @@ _FIRST = (
     "flip.default",
     "gather.default",
     "im2col.default",
-    "index.Tensor",
     "index_select.default",
     "lift_fresh.default",
     "lift_fresh_copy.default",

@@ -2,8 +2,15 @@
 
 from typing import Any
 
-from stepwell.dialects.graph.elementwise import AddOp, ConvertOp, MulOp, ReluOp
-from stepwell.passes.conversion.graph_to_linalg.lowering import Builder, Tensor, constant, lowers, result_meta
+from stepwell.dialects.graph.elementwise import AddOp, BitcastOp, ConvertOp, MulOp, ReluOp
+from stepwell.passes.conversion.graph_to_linalg.lowering import (
+    Builder,
+    Tensor,
+    constant,
+    element_type,
+    lowers,
+    result_meta,
+)
 from stepwell.support.bindings import arith, ir
 from stepwell.support.dtypes import DType
 
@@ -35,6 +42,19 @@ def lower_mul(build: Builder, op: Any, lhs: Tensor, rhs: Tensor) -> Tensor:
         return arith.mulf(x, y) if lhs.meta.dtype.is_float else arith.muli(x, y)
 
     return build.pointwise(result_meta(op), [lhs, rhs], body)
+
+
+@lowers(BitcastOp)
+def lower_bitcast(build: Builder, op: Any, operand: Tensor) -> Tensor:
+    meta = result_meta(op)
+    kind, rank = element_type(meta.dtype), meta.rank
+    # Integers have no sign here.
+    if operand.value.type.element_type == kind:
+        return Tensor(operand.value, meta)
+    identity = ir.AffineMap.get_identity(rank)
+    sides = ([(operand.value, identity)], [(build.empty(meta.shape, kind), identity)])
+    (value,) = build.generic(*sides, ["parallel"] * rank, lambda x, _: arith.bitcast(kind, x))
+    return Tensor(value, meta)
 
 
 @lowers(ConvertOp)

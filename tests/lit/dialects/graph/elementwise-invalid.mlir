@@ -157,3 +157,11 @@ func.func @cast_to_another_type(%x: tensor<3xf32>) -> tensor<3xf32> {
   %0 = "graph.convert"(%x) {dtype = "int64"} : (tensor<3xf32>) -> tensor<3xf32>
   return %0 : tensor<3xf32>
 }
+
+// -----
+
+func.func @bits_of_another_size(%x: tensor<3xf32>) -> tensor<3xi64> {
+  // expected-error @+1 {{'graph.bitcast' needs dtypes of one size, and not bool: float32, int64}}
+  %0 = "graph.bitcast"(%x) {dtype = "int64"} : (tensor<3xf32>) -> tensor<3xi64>
+  return %0 : tensor<3xi64>
+}

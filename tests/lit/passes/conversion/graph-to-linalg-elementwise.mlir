@@ -114,3 +114,17 @@ func.func @made(%x: tensor<?xf32, ["s0"]>) -> tensor<?xf32, ["s0 + 1"]> {
   %1 = "graph.arange"(%0, %0) {sizes = ["s0 + 1"], dtype = "float32"} : (tensor<i64>, tensor<i64>) -> tensor<?xf32, ["s0 + 1"]>
   return %1 : tensor<?xf32, ["s0 + 1"]>
 }
+
+// -----
+
+// Floats of 16 and 8 bits are not widened first; integers carry no sign here.
+// CHECK-LABEL: func.func @bits
+// CHECK: arith.bitcast %{{.*}} : bf16 to i16
+// CHECK: arith.bitcast %{{.*}} : f8E5M2 to i8
+// CHECK-NOT: arith.bitcast
+func.func @bits(%x: tensor<3xbf16>, %y: tensor<3xf8E5M2>) -> (tensor<3xi16>, tensor<3xi8>) {
+  %0 = "graph.bitcast"(%x) {dtype = "int16"} : (tensor<3xbf16>) -> tensor<3xi16>
+  %1 = "graph.bitcast"(%y) {dtype = "uint8"} : (tensor<3xf8E5M2>) -> tensor<3xui8>
+  %2 = "graph.bitcast"(%1) {dtype = "int8"} : (tensor<3xui8>) -> tensor<3xi8>
+  return %0, %2 : tensor<3xi16>, tensor<3xi8>
+}
