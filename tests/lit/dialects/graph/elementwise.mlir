@@ -196,8 +196,8 @@ func.func @casts(%x: tensor<3xf32>) -> tensor<3xui8> {
   return %1 : tensor<3xui8>
 }
 
-// CHECK-LABEL: func.func @bits
-func.func @bits(%x: tensor<3xf8E4M3FN>) -> tensor<3xui8> {
+// CHECK-LABEL: func.func @same_bits
+func.func @same_bits(%x: tensor<3xf8E4M3FN>) -> tensor<3xui8> {
   // CHECK: "graph.bitcast"(%{{.*}}) {dtype = "uint8"} : (tensor<3xf8E4M3FN>) -> tensor<3xui8>
   %0 = "graph.bitcast"(%x) {dtype = "uint8"} : (tensor<3xf8E4M3FN>) -> tensor<3xui8>
   return %0 : tensor<3xui8>
