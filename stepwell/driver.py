@@ -11,7 +11,7 @@ from stepwell.backends.nvidia.ptxas import require_ptxas
 from stepwell.backends.plan_translation import kernel_modules, translate
 from stepwell.backends.targets import resolve_target, resolve_targets
 from stepwell.dialects.context import make_context
-from stepwell.frontends.programs import mark_arguments, read_program, signature_of
+from stepwell.frontends.programs import is_foreign, mark_arguments, read_program, signature_of
 from stepwell.passes.pipelines import Nested, Pipeline
 from stepwell.runtime.artifact import load
 from stepwell.runtime.cache import DiskCache
@@ -39,6 +39,8 @@ __all__ = ["compile", "load", "lower"]
 
 # Kernels of one program often equal those of another, so that their names must not tell them apart to the cache.
 _KERNEL_NAME = "kernel"
+# What linalg on tensors from elsewhere goes through.
+_ADOPT = ("func.func(linalg-generalize-named-ops)", "adopt-linalg,canonicalize,cse,verify-linalg")
 
 
 def lower(
@@ -54,7 +56,7 @@ def lower(
 
     Args:
         program: an ExportedProgram, an ``nn.Module`` with ``example_inputs``, a Module (left as it is), or a path to a
-            ``.pt2`` or ``.mlir`` file.
+            ``.pt2`` or ``.mlir`` file, which may be linalg on tensors as other importers write it.
         target: what code would be made for: "cpu" (this machine), "cpu:x86-64-v3", "cpu:x86-64-v4", "cuda:sm_80",
             "cuda:sm_90", "cuda:sm_90a", "cuda:sm_100"; "cuda" is the GPU of this machine, else "cuda:sm_90a".
         pipeline: a Pipeline, or the name of one; "default" where it is None.
@@ -218,6 +220,8 @@ def _road(pipeline: str | Pipeline | None, target: Target, options: Mapping[str,
 
 def _read(program: Any, example_inputs: Sequence[Any] | None) -> Module:
     module = read_program(program, example_inputs)
+    if is_foreign(module):
+        Pipeline(*_ADOPT).run(module)
     if module.signature is None and module.stage in (None, Stage.GRAPH):
         module = replace(module, signature=signature_of(module.operation))
     mark_arguments(module)

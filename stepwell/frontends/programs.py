@@ -90,9 +90,24 @@ def _read_file(path: Path) -> Module:
             fix="stepwell.load reads artifacts (.swx)",
         )
     with make_context(), ir.Location.unknown():
-        operation = parse_file(path)
-        main_function(operation)
-        return Module(operation)
+        module = Module(parse_file(path))
+        if not is_foreign(module):
+            main_function(module.operation)
+        return module
+
+
+def is_foreign(module: Module) -> bool:
+    """Tell whether a module is linalg on tensors as other importers write it: it has no stage, and no op of ours."""
+    if module.stage is not None:
+        return False
+    functions = [op.operation for op in module.operation.regions[0].blocks[0].operations]
+    dialects = {
+        child.operation.name.partition(".")[0]
+        for function in functions
+        if function.name == "func.func" and len(function.regions[0].blocks)
+        for child in function.regions[0].blocks[0].operations
+    }
+    return "linalg" in dialects and not dialects & {"graph", "plan"}
 
 
 def main_function(module: Any) -> Any:

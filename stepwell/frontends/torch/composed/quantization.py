@@ -3,12 +3,14 @@
 Source: the ``quantized_decomposed`` ops of torch, whose order of rounding, shift and clamp differs from op to op.
 """
 
+from typing import TypeAlias
+
 import torch
 from torch import Tensor
 
 from stepwell.frontends.torch.compositions import composes
 
-Parameter = Tensor | float | int
+Parameter: TypeAlias = Tensor | float | int
 
 
 def _wide(operand: Tensor) -> Tensor:
