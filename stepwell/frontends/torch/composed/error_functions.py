@@ -52,8 +52,7 @@ def log_ndtr(operand: Tensor) -> Tensor:
 def ndtri(operand: Tensor) -> Tensor:
     """The inverse of the normal distribution's integral, within 1e-14 of its size.
 
-    A start by Abramowitz and Stegun 26.2.23, and three steps of Halley's on the tail's ratio to its density, which
-    neither underflows nor cancels.
+    A start by Abramowitz and Stegun 26.2.23, and three steps of Halley's on the tail.
     """
 
     def function(p: Tensor) -> Tensor:
@@ -63,8 +62,8 @@ def ndtri(operand: Tensor) -> Tensor:
         above, below = (2.515517, 0.802853, 0.010328), (1.0, 1.432788, 0.189269, 0.001308)
         x = t - polynomial(t, above) / polynomial(t, below)
         for _ in range(3):
-            mills = math.sqrt(math.pi / 2) * scaled_complement(x / math.sqrt(2))
-            error = mills - (x * x / 2 + logarithm + 0.5 * math.log(2 * math.pi)).exp()
+            excess = (x / math.sqrt(2)).erfc() / 2 - tail
+            error = excess * math.sqrt(2 * math.pi) * (x * x / 2).exp()
             x = x + error / (1 + x * error / 2)
         x = torch.where(p == 0.5, 0.0, torch.where(p > 0.5, x, -x))
         ends = torch.where(p == 0, -math.inf, torch.where(p == 1, math.inf, math.nan))

@@ -1,10 +1,12 @@
 """Gradients that torch neither decomposes nor says in formulas: of pads, of shrinking, of losses."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
 
+from stepwell.frontends.torch.composed.spreading import working_dtype
 from stepwell.frontends.torch.compositions import composes
 
 
@@ -29,6 +31,30 @@ def shrink_backward(grad: Tensor, operand: Tensor, bound: float) -> Tensor:
     return torch.where((operand >= -bound) & (operand <= bound), 0.0, grad).to(grad.dtype)
 
 
+@composes("aten.silu_backward.default")
+def silu_backward(grad: Tensor, operand: Tensor) -> Tensor:
+    """Of ``x * sigmoid(x)``."""
+    wide = working_dtype(operand)
+    x = operand.to(wide)
+    gate = x.sigmoid()
+    return (grad.to(wide) * gate * (1 + x * (1 - gate))).to(operand.dtype)
+
+
+@composes("aten.mish_backward.default")
+def mish_backward(grad: Tensor, operand: Tensor) -> Tensor:
+    """Of ``x * tanh(log(1 + exp(x)))``."""
+    wide = working_dtype(operand)
+    x = operand.to(wide)
+    bend = torch.nn.functional.softplus(x).tanh()
+    return (grad.to(wide) * (bend + x * x.sigmoid() * (1 - bend * bend))).to(operand.dtype)
+
+
+@composes("aten._efficientzerotensor.default")
+def zeros_of_no_storage(size: Sequence[int], **options: Any) -> Tensor:
+    """What autograd returns where nothing depends on an argument."""
+    return torch.zeros(size, dtype=options.get("dtype"), device=options.get("device"))
+
+
 def _reduced(grad: Tensor, reduction: int, count: int) -> Tensor:
     """Return the gradient of each of ``count`` losses that were averaged (1), added (2) or kept."""
     return grad / count if reduction == 1 else grad
@@ -45,7 +71,7 @@ def multi_margin_loss_backward(
     reduction: int = 1,
 ) -> Tensor:
     """Classes within the margin push themselves down and the target up."""
-    rows, classes = (operand, target) if operand.dim() == 2 else (operand.unsqueeze(0), target.reshape(1))
+    rows, classes = (operand, target) if operand.dim() == 2 else (operand.reshape(1, -1), target.reshape(1))
     chosen = classes.unsqueeze(1)
     slack = margin - rows.gather(1, chosen) + rows
     push = torch.where(slack > 0, 1.0 if p == 1 else 2 * slack, 0.0).to(rows.dtype) / rows.shape[1]
@@ -66,7 +92,8 @@ def multilabel_margin_loss_backward(
 
     Targets of a row end at the first negative one.
     """
-    rows, labels, marks = (item.reshape(-1, operand.shape[-1]) for item in (operand, target, is_target))
+    width = operand.shape[-1] if operand.dim() else 1
+    rows, labels, marks = (item.reshape(-1, width) for item in (operand, target, is_target))
     listed = (labels < 0).to(torch.int64).cumsum(1) == 0
     scores = rows.gather(1, labels.clamp(min=0))
     close = (1 - scores.unsqueeze(2) + rows.unsqueeze(1) > 0) & listed.unsqueeze(2) & (marks == 0).unsqueeze(1)
