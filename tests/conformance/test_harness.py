@@ -103,11 +103,14 @@ def test_copies_keep_strides() -> None:
 
 
 def test_samples_at_even_distances() -> None:
-    assert chosen(3, 8) == [0, 1, 2]
-    assert chosen(10, None) == list(range(10))
-    assert chosen(100, 4) == [0, 33, 66, 99]
-    assert chosen(100, 2, (7, 200)) == [0, 7, 99]
-    assert chosen(100, 1) == [0]
+    found = [_sample(index, torch.sin, torch.empty(index + 1)) for index in range(100)]
+    assert chosen(found[:3], 8) == [0, 1, 2]
+    assert chosen(found[:10], None) == list(range(10))
+    assert chosen(found, 4) == [0, 33, 66, 99]
+    assert chosen(found, 2, (7, 200)) == [0, 7, 99]
+    assert chosen(found, 1) == [0]
+    assert chosen(found, 2, elements=40) == [0, 39]
+    assert chosen(found[60:], 2, elements=40) == [0]
 
 
 _CHILD = """
@@ -147,6 +150,7 @@ def test_the_list_of_refusals_may_only_shrink() -> None:
     listed = {"float32": {"listed": {"no": 0}}}
     assert complaints({("listed", "float32"): _tally(refused)}, listed) == []
     assert complaints({("other", "float32"): _tally(right)}, listed) == []
+    assert complaints({("other", "bool"): _tally(refused)}, listed) == []
     (new,) = complaints({("other", "float32"): _tally(right, refused)}, listed)
     assert "not on the list: no (sample 1)" in new
     (stale,) = complaints({("listed", "float32"): _tally(right)}, listed)

@@ -12,7 +12,7 @@ from conformance.records import ROOT, complaints, read_refusals
 from conformance.supervisor import Supervisor, Task
 
 # With a cold cache this takes about a minute on two cores.
-_PAIRS = 90
+_PAIRS = 120
 _SAMPLES = 2
 
 

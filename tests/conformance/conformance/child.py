@@ -41,7 +41,7 @@ def answer(task: dict[str, Any]) -> dict[str, Any]:
         found = samples(task["op"], task["dtype"], task["seed"])
     except Exception as error:  # torch has no samples for this op on this machine
         return {"total": 0, "verdicts": [], "seconds": {}, "note": f"{type(error).__name__}: {error}"}
-    indices = task["indices"] or chosen(len(found), task["bound"], task["also"])
+    indices = task["indices"] or chosen(found, task["bound"], task["also"], task["elements"])
     examination = Examination(task["op"], task["target"], task["device"])
     verdicts = {}
     for batch in _batches([found[index] for index in indices]):

@@ -94,12 +94,24 @@ def samples(name: str, dtype: str, seed: int) -> list[Sample]:
     return found
 
 
-def chosen(total: int, bound: int | None, also: Sequence[int] = ()) -> list[int]:
-    """Return which of an op's samples are run: all, or ``bound`` at even distances, both ends too, and ``also``."""
-    if bound is None or total <= bound:
-        return list(range(total))
-    distance = (total - 1) / max(1, bound - 1)
-    return sorted({round(number * distance) for number in range(bound)} | {index for index in also if index < total})
+def chosen(
+    found: Sequence[Sample], bound: int | None, also: Sequence[int] = (), elements: int | None = None
+) -> list[int]:
+    """Return the indices of the samples to run.
+
+    Args:
+        found: all samples of an op.
+        bound: how many at most, at even distances, the first and the last too; None for all.
+        also: indices of more.
+        elements: leave out samples with more elements, but for the smallest one; None for none.
+    """
+    sizes = [sum(tensor.numel() for tensor in sample.tensors) for sample in found]
+    small = [index for index, size in enumerate(sizes) if elements is None or size <= max(elements, min(sizes))]
+    if bound is None or len(small) <= bound:
+        return sorted({*small, *(index for index in also if index < len(found))})
+    distance = (len(small) - 1) / max(1, bound - 1)
+    even = {small[round(number * distance)] for number in range(bound)}
+    return sorted(even | {index for index in also if index < len(found)})
 
 
 def copy_tensor(tensor: torch.Tensor) -> torch.Tensor:

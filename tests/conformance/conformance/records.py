@@ -89,14 +89,17 @@ def write_refusals(tallies: Tallies) -> None:
 def complaints(tallies: Tallies, listed: Refusals) -> list[str]:
     """Return what is wrong, broken, newly refused, or on the list and works.
 
-    A listed op must have been run with the samples that the list names.
+    A listed op must have been run with the samples that the list names.  Of a dtype that was never recorded nothing is
+    known, so that nothing can be new.
     """
     found = []
     for (op, dtype), tally in tallies.items():
         for kind in (WRONG, CRASHED):
             where = f"(sample {tally.first.get(kind)})"
             found += [f"{op} {dtype}: {kind}: {reason} {where}" for reason in tally.reasons.get(kind, ())]
-        known = op in listed.get(dtype, {})
+        if dtype not in listed:
+            continue
+        known = op in listed[dtype]
         if tally.counts[REFUSED] and not known:
             reasons = "; ".join(tally.reasons.get(REFUSED, ()))
             found.append(f"{op} {dtype}: refused, and not on the list: {reasons} (sample {tally.first[REFUSED]})")

@@ -24,6 +24,7 @@ class Task:
     Attributes:
         bound: how many samples at most; None for all.
         also: more samples, by index.
+        elements: the largest sample to run; None for any.
         indices: these samples and no others.
     """
 
@@ -34,6 +35,7 @@ class Task:
     device: str = "cpu"
     bound: int | None = None
     also: tuple[int, ...] = ()
+    elements: int | None = None
     indices: tuple[int, ...] | None = None
 
 
@@ -98,6 +100,7 @@ class Supervisor:
         command: what starts a child.
 
     Attributes:
+        tallies: per op and dtype, what is known so far.
         notes: per op and dtype, why torch has no samples.
     """
 
@@ -114,7 +117,7 @@ class Supervisor:
         self._report = report
         self._lock = threading.Lock()
         self._queue: deque[Task] = deque()
-        self._tallies: dict[tuple[str, str], Tally] = {}
+        self.tallies: dict[tuple[str, str], Tally] = {}
         self._broken: list[BaseException] = []
         self.notes: dict[tuple[str, str], str] = {}
 
@@ -128,7 +131,7 @@ class Supervisor:
             thread.join()
         if self._broken:
             raise self._broken[0]
-        return self._tallies
+        return self.tallies
 
     def _work(self) -> None:
         try:
@@ -162,8 +165,8 @@ class Supervisor:
             return {"total": 0, "verdicts": [(task.indices[0], CRASHED, death)], "seconds": {}}
         indices = task.indices
         if indices is None:
-            total = len(samples(task.op, task.dtype, task.seed))
-            indices = tuple(chosen(total, task.bound, task.also))
+            found = samples(task.op, task.dtype, task.seed)
+            indices = tuple(chosen(found, task.bound, task.also, task.elements))
         half = max(1, len(indices) // 2)
         with self._lock:
             self._queue.extendleft(replace(task, indices=part) for part in (indices[half:], indices[:half]) if part)
@@ -171,7 +174,7 @@ class Supervisor:
 
     def _count(self, task: Task, answer: dict[str, Any]) -> None:
         with self._lock:
-            tally = self._tallies.setdefault((task.op, task.dtype), Tally(0))
+            tally = self.tallies.setdefault((task.op, task.dtype), Tally(0))
             tally.total = max(tally.total, answer["total"])
             tally.add((index, Verdict(kind, reason)) for index, kind, reason in answer["verdicts"])
             if note := answer.get("note"):
