@@ -65,21 +65,19 @@ def _calls(module: Any, sizes: SizeTable, assumed: frozenset[str]) -> Iterator[t
 def _wrong_at(value: int, calls: Sequence[Any], sizes: SizeTable, names: frozenset[str]) -> set[str]:
     """Return the sizes for which ``value`` is not right.
 
-    One alone may be too small for another, so that torch raises; the call must then be right where both are small.
+    One alone may be too small for another, so that torch raises; the call must then be right where all are small.
     """
     wrong: set[str] = set()
-    for node, own in calls:
-        own &= names
-        if len(own) == 1:
-            wrong |= own if not _trial(node, sizes, dict.fromkeys(own, value)) else set()
+    for node, listed in calls:
+        own = listed & names
+        alone = {name: _trial(node, sizes, {name: value}) for name in own - wrong}
+        wrong |= {name for name, right in alone.items() if right is False}
+        rest = own - wrong
+        if len(own) == 1 or not rest:
+            wrong |= {name for name in rest if not alone[name]}
             continue
-        together = _trial(node, sizes, dict.fromkeys(own, value)) if own else True
-        if together is False:
-            wrong |= own
-        for name in own - wrong:
-            alone = _trial(node, sizes, {name: value})
-            if alone is False or (alone is None and not together):
-                wrong.add(name)
+        together = _trial(node, sizes, dict.fromkeys(rest, value))
+        wrong |= rest if together is False else {name for name in rest if not (alone[name] or together)}
     return wrong
 
 
