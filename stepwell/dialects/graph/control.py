@@ -192,25 +192,32 @@ def given_symbols(function: Any) -> list[str]:
     return [entry[SYMBOL].value for entry in attributes if SYMBOL in entry]
 
 
-def symbols_used(function: Any, known: Container[str]) -> set[str]:
-    """Return which of the ``known`` sizes occur in a function, or are taken by the functions that it calls."""
+def symbols_used(function: Any, known: Container[str], *, bound: bool = True) -> set[str]:
+    """Return which of the ``known`` sizes occur in a function, or are taken by the functions that it calls.
+
+    Args:
+        function: of graph ops.
+        known: names of sizes; an attribute may hold other texts.
+        bound: leave out those that the function binds itself.
+    """
     block = function.regions[0].blocks[0]
     texts = [text for value in tensor_arguments(function) for text in _type_texts(value.type)]
     found: set[str] = set()
-    bound: set[str] = set()
+    own: set[str] = set()
     for op in block.operations:
         texts += [text for value in op.operation.results for text in _type_texts(value.type)]
-        texts += [text for named in op.operation.attributes.values() for text in _texts(named)]
+        attributes = op.operation.attributes
+        texts += [text for name in attributes if name != "label" for text in _texts(attributes[name])]
         if isinstance(op, ControlOperation):
             found.update(*(given_symbols(called) for called in callees(op)))
         elif op.operation.name == "graph.bind_size":
-            bound.add(op.label.value)
+            own.add(op.label.value)
     for text in texts:
         try:
             found |= {name for name in Expr.parse(text).symbols if name in known}
         except ValueError:
             continue  # a mode or a name
-    return found - bound
+    return found - own if bound else found
 
 
 def _type_texts(kind: Any) -> list[str]:
@@ -222,6 +229,8 @@ def _texts(attribute: Any) -> list[str]:
         return [attribute.value]
     if isinstance(attribute, ir.ArrayAttr):
         return [text for item in attribute for text in _texts(item)]
+    if isinstance(attribute, ir.DictAttr):
+        return [text for named in attribute for text in _texts(named.attr)]
     return []
 
 
