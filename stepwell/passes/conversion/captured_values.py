@@ -17,7 +17,10 @@ _PURE_OPS = frozenset(
 
 
 def is_pure(op: Any) -> bool:
-    """Tell whether ``op`` computes the same wherever its operands are known."""
+    """Tell whether ``op`` computes the same wherever its operands are known; a choice between pure ops does."""
+    if op.name == "scf.if":
+        inner = [child.operation for region in op.regions for block in region.blocks for child in block.operations]
+        return all(child.name == "scf.yield" or is_pure(child) for child in inner)
     if len(op.regions):
         return False
     return op.name.partition(".")[0] in _PURE_DIALECTS or op.name in _PURE_OPS
@@ -42,6 +45,11 @@ def captured_values(loop: Any) -> list[Any]:
     return [value for value in values if value not in inside]
 
 
+def values_read(op: Any) -> list[Any]:
+    """Return the values that ``op`` needs, those for its regions included."""
+    return captured_values(op) if len(op.regions) else list(op.operands)
+
+
 def recomputation(values: Iterable[Any], known: Iterable[Any], hand_over: Callable[[Any], None]) -> list[Any]:
     """Return the pure ops, operands before users, that compute ``values`` from ``known``.
 
@@ -58,7 +66,7 @@ def recomputation(values: Iterable[Any], known: Iterable[Any], hand_over: Callab
         if op is None or not is_pure(op):
             hand_over(value)
             return
-        for operand in op.operands:
+        for operand in values_read(op):
             visit(operand)
         if op not in ops:
             ops.append(op)
@@ -72,8 +80,7 @@ def recompute(ops: Iterable[Any], values: dict[Any, Any]) -> None:
     """Clone ``ops`` at the insertion point, on what ``values`` has for their operands, and add their results to it."""
     for op in ops:
         copy = op.clone()
-        for position, operand in enumerate(op.operands):
-            copy.operands[position] = values[operand]
+        replace_inside(copy, values)
         values.update(zip(op.results, copy.results, strict=True))
 
 

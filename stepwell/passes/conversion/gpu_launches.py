@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from stepwell.passes.base import fail
-from stepwell.passes.conversion.captured_values import captured_values, is_pure, recomputation
+from stepwell.passes.conversion.captured_values import captured_values, is_pure, recomputation, values_read
 from stepwell.passes.transforms.kernel_interface import TENSOR_MAP
 from stepwell.passes.transforms.widen_bools import operations
 from stepwell.support.bindings import ir
@@ -104,7 +104,7 @@ def _plan(function: Any, loop: Any, number: int) -> GpuLaunch:
 
     captured = captured_values(loop)
     recomputed = recomputation(captured, arguments, hand_over)
-    used = {*captured, *(operand for op in recomputed for operand in op.operands)}
+    used = {*captured, *(value for op in recomputed for value in values_read(op))}
     maps = _tensor_maps(function, arguments)
     return GpuLaunch(
         entry=f"{function.attributes['sym_name'].value}_{number}",

@@ -70,6 +70,34 @@ func.func @stepped(%p: memref<f32>, %s: i64, %w: memref<i8>, %status: memref<i32
 
 // -----
 
+// A choice between pure ops is as pure as they are: it is made again in the body.
+// CHECK: func.func private @chosen_parallel_0
+// CHECK: %[[CHOICE:.*]] = scf.if
+// CHECK: arith.negf
+// CHECK: scf.for
+// CHECK: memref.store %[[CHOICE]]
+// CHECK-LABEL: func.func @chosen
+func.func @chosen(%p: memref<f32>, %s: i64, %w: memref<i8>, %status: memref<i32>) {
+  %one = arith.constant 1.0 : f32
+  %zero = arith.constant 0 : i64
+  %n = arith.index_cast %s : i64 to index
+  %m = memref.reinterpret_cast %p to offset: [0], sizes: [%n], strides: [1] : memref<f32> to memref<?xf32>
+  %x = arith.sitofp %s : i64 to f32
+  %low = arith.cmpi slt, %s, %zero : i64
+  %choice = scf.if %low -> f32 {
+    %y = arith.negf %x : f32
+    scf.yield %y : f32
+  } else {
+    scf.yield %one : f32
+  }
+  scf.forall (%i) in (%n) {
+    memref.store %choice, %m[%i] : memref<?xf32>
+  }
+  return
+}
+
+// -----
+
 // CHECK-LABEL: func.func @serial
 // CHECK-NEXT: return
 func.func @serial(%p: memref<f32>, %w: memref<i8>, %status: memref<i32>) {
