@@ -3,7 +3,7 @@
 import pytest
 import torch
 from architectures.architecture import Architecture
-from architectures.chosen import FIXED_SIZES, HALF, chosen
+from architectures.chosen import HALF, chosen
 from architectures.examination import RIGHT, examine
 
 _ALL = chosen()
@@ -22,9 +22,7 @@ def test_fixed_sizes(architecture: Architecture) -> None:
     _check(architecture)
 
 
-@pytest.mark.parametrize(
-    "architecture", [each for each in _ALL if each.name not in FIXED_SIZES], ids=lambda each: each.label
-)
+@pytest.mark.parametrize("architecture", _ALL, ids=lambda each: each.label)
 def test_open_sizes(architecture: Architecture) -> None:
     """One program for several batches, and lengths where the model has them."""
     _check(architecture, dynamic=True)

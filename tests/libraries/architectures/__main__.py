@@ -20,7 +20,12 @@ from architectures.transformers_models import model_types, of_type
 
 _RESULTS = Path(__file__).parents[1] / "results.json"
 _PAGE = Path(__file__).parents[3] / "docs" / "libraries.md"
-_MODES = {"fixed": (False, torch.float32), "open": (True, torch.float32), "bfloat16": (False, torch.bfloat16)}
+_MODES = {
+    "fixed": {},
+    "open": {"dynamic": True},
+    "bfloat16": {"dtype": torch.bfloat16},
+    "imported": {"dynamic": True, "import_only": True},
+}
 
 
 def main() -> None:
@@ -36,8 +41,7 @@ def main() -> None:
         for mode in options.modes:
             if options.resume and mode in results.get(label, {}):
                 continue
-            dynamic, dtype = _MODES[mode]
-            verdict = supervised(make, dynamic=dynamic, dtype=dtype, seed=options.seed, seconds=options.seconds)
+            verdict = supervised(make, _MODES[mode] | {"seed": options.seed}, options.seconds)
             print(_line(label, mode, verdict), flush=True)
             results.setdefault(label, {})[mode] = verdict.to_json()
             _RESULTS.write_text(json.dumps(results, indent=0, sort_keys=True) + "\n")

@@ -110,9 +110,14 @@ def _open_sizes(architecture: Architecture, program: ExportedProgram, inputs: In
     users = {spec.arg.name for spec in program.graph_signature.input_specs if spec.kind.name == "USER_INPUT"}
     values = dict(zip(inputs, (node.meta["val"] for node in nodes if node.name in users), strict=True))
     tensors = {name: value for name, value in values.items() if isinstance(value, torch.Tensor) and value.dim()}
-    batch = all(isinstance(value.shape[0], torch.SymInt) for value in tensors.values())
+    batch = all(_is_open(value.shape[0]) for value in tensors.values())
     lengths = [tensors[name].shape[axis] for name, axes in architecture.length.items() for axis in axes]
-    return batch, bool(lengths) and all(isinstance(length, torch.SymInt) for length in lengths)
+    return batch, bool(lengths) and all(map(_is_open, lengths))
+
+
+def _is_open(size: int | torch.SymInt) -> bool:
+    # A symbol that the model turned out to fix stays one in the graph.
+    return isinstance(size, torch.SymInt) and size.node.maybe_as_int() is None
 
 
 def _restricted(sizes: Sizes, batch: bool, length: bool) -> Sizes:

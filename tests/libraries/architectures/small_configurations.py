@@ -7,10 +7,12 @@ _WIDTH, _HEADS, _HEAD = 32, 4, 8
 
 # The first pattern that matches a whole name gives the value of an integer field; a value that is smaller stays.
 _FIELDS = (
-    (r"(.*_)?(vocab_size|vocabulary_size|codebook_size)", 99),
+    (r"codebook_size", 64),
+    (r"(.*_)?(vocab_size|vocabulary_size)", 99),
     (r"(.*_)?(num_key_value_heads|num_kv_heads|n_kv_heads|kv_heads)", 2),
     (r".*(attention_heads|num_heads|n_heads?|n_head|num_attn_heads|_num_attention_heads)", _HEADS),
-    (r"(.*_)?(head_dim|kv_channels|attention_head_dim|attention_head_size|d_kv|head_size)", _HEAD),
+    (r"(.*_)?(head_dim|d_head|kv_channels|attention_head_dim|attention_head_size|d_kv|head_size)", _HEAD),
+    (r"num_feat_extract_layers", 99),
     (r"qk_(nope|rope)_head_dim|v_head_dim|index_head_dim", _HEAD),
     (r"(q|kv|o|gate|decay|a|v|ffn)_?_?(lora_rank|low_rank_dim)", 16),
     (
@@ -41,7 +43,7 @@ _FIELDS = (
         r"word_embed_proj_dim|embedding_dim|width|model_dim|hidden_channels|channels|d_inner|encoder_hidden_dim|"
         r"decoder_hidden_dim|output_dim|lru_width|attention_hidden_size|n_embed|pooler_hidden_size|"
         r"decoder_hidden_size|encoder_hidden_size|cross_attention_hidden_size|out_hidden_size|codevector_dim|"
-        r"proj_codevector_dim|output_hidden_size|num_features|fusion_hidden_size|emb_size|bottleneck_size|"
+        r"projection_size|proj_codevector_dim|output_hidden_size|num_features|fusion_hidden_size|emb_size|bottleneck_size|"
         r"intra_bottleneck_size|true_hidden_size|mask_feature_size|fpn_feature_size|embed_size|"
         r"moe_latent_size|ssm_dim|time_embed_dim|hidden_size_per_layer_input)",
         _WIDTH,
@@ -59,12 +61,14 @@ _FIELDS = (
     (r"max_2d_position_embeddings", 64),
     (r"num_frames|tubelet_frames", 2),
 )
+# What a configuration says about stages that are no longer there.
+_DERIVED = ("out_features", "out_indices", "_out_features", "_out_indices", "stage_names")
 _RULES = tuple((re.compile(pattern), value) for pattern, value in _FIELDS)
 
 
 def shrunk(fields: dict[str, Any]) -> dict[str, Any]:
     """Return the fields of a configuration, made small; nested configurations too."""
-    small = {name: _small(name, value) for name, value in fields.items()}
+    small = {name: _small(name, value) for name, value in fields.items() if name not in _DERIVED}
     count = small.get("num_hidden_layers") or small.get("num_layers") or small.get("n_layer") or 2
     for name, value in fields.items():
         if isinstance(value, list) and name in ("layer_types", "layers_block_type", "mlp_layer_types", "block_types"):
@@ -93,6 +97,8 @@ def _small(name: str, value: Any) -> Any:
 def _small_list(name: str, value: list[int]) -> list[int]:
     if name in ("depths", "num_blocks", "layers", "encoder_layers", "num_layers_per_stage"):
         return [1] * len(value)
+    if re.fullmatch(r"(.*_)?num_(attention_)?heads", name):
+        return [2] * len(value)
     if re.fullmatch(r"(.*_)?(image_size|img_size|input_size)", name):
         return [32] * len(value)
     if re.fullmatch(r"(.*_)?patch_size", name) and len(value) == 2:
@@ -103,5 +109,5 @@ def _small_list(name: str, value: list[int]) -> list[int]:
         name,
     ):
         smallest = min(value)
-        return [max(8, item * 16 // smallest) if smallest > 16 else item for item in value]
+        return [max(16, item // smallest * 16) if smallest > 16 else item for item in value]
     return value

@@ -2,10 +2,9 @@
 
 import multiprocessing
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from multiprocessing.connection import Connection
-
-import torch
+from typing import Any
 
 from architectures.architecture import Architecture
 from architectures.examination import CRASHED, Verdict, examine
@@ -13,12 +12,10 @@ from architectures.examination import CRASHED, Verdict, examine
 _FORKED = multiprocessing.get_context("fork")
 
 
-def supervised(
-    architecture: Callable[[], Architecture], *, dynamic: bool, dtype: torch.dtype, seed: int, seconds: float
-) -> Verdict:
-    """Return the verdict of a child process, which has so many seconds."""
+def supervised(architecture: Callable[[], Architecture], options: Mapping[str, Any], seconds: float) -> Verdict:
+    """Return the verdict of a child process, which has so many seconds; ``options`` are those of ``examine``."""
     receiver, sender = _FORKED.Pipe(duplex=False)
-    child = _FORKED.Process(target=_serve, args=(sender, architecture, dynamic, dtype, seed))
+    child = _FORKED.Process(target=_serve, args=(sender, architecture, options))
     child.start()
     sender.close()
     try:
@@ -34,11 +31,9 @@ def supervised(
         child.join()
 
 
-def _serve(
-    sender: Connection, architecture: Callable[[], Architecture], dynamic: bool, dtype: torch.dtype, seed: int
-) -> None:
+def _serve(sender: Connection, architecture: Callable[[], Architecture], options: Mapping[str, Any]) -> None:
     try:
-        verdict = examine(architecture(), dynamic=dynamic, dtype=dtype, seed=seed)
+        verdict = examine(architecture(), **options)
     except Exception:
         verdict = Verdict(CRASHED, traceback.format_exc(limit=-3))
     sender.send(verdict)
