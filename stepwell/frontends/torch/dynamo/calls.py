@@ -19,7 +19,11 @@ def part_call(part: Part, module: Module, run: Callable[..., Any]) -> tuple[Call
     fakes = [node.meta["val"] for node in part.outputs]
     # A program that takes no tensor cannot know that torch's are wanted.
     convert = _torch_tensor if all(argument.is_size for argument in module.signature.arguments) else None
-    layouts = [(number, layout) for number, fake in enumerate(fakes) if (layout := layout_of(fake))]
+    layouts = [
+        (number, layout)
+        for number, fake in enumerate(fakes)
+        if isinstance(fake, torch.Tensor) and (layout := layout_of(fake))
+    ]
     if not layouts and convert is None:
         return run, names
 

@@ -46,7 +46,7 @@ class GraphCompiler:
         """
         _complete_metadata(owner)
         graph, device_type = owner.graph, _device_type(owner.graph)
-        refused = _foreign(graph, "cpu" if self._options.device == "sim" else device_type)
+        refused = _foreign(graph, "cpu" if self._options.is_simulated else device_type)
         random = {node for node in graph.nodes if is_random(node.target)}
         refused |= {node: refuse_unknown(node) for node in graph.nodes if _is_call(node) and not is_known(node)}
         refused = {node: error for node, error in refused.items() if node not in random}

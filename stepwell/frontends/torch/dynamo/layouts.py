@@ -5,6 +5,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from torch.fx.experimental.symbolic_shapes import optimization_hint
+
+# A size that depends on data is taken to be this: no divisor of others, and not 0 or 1.
+_UNKNOWN = 4099
 
 
 @dataclass(frozen=True)
@@ -59,7 +63,8 @@ def layout_of(fake: Any) -> Layout | None:
 
 
 def _hint(size: Any) -> int:
-    return size if isinstance(size, int) else int(size.node.hint)
+    """Return the size of the example, or some number for one that depends on data."""
+    return int(optimization_hint(size, fallback=_UNKNOWN))
 
 
 def _is_row_major(sizes: Sequence[int], strides: Sequence[int]) -> bool:

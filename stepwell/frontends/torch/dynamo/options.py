@@ -48,10 +48,14 @@ class GraphOptions:
             raise _unknown("mode", read.mode, MODES)
         return read
 
+    @property
+    def is_simulated(self) -> bool:
+        """Whether programs for a GPU run on tensors in the host's memory."""
+        return (self.device or "").startswith("sim")
+
     def compile_arguments(self, device_type: str) -> dict[str, Any]:
         """Return what ``stepwell.compile`` is told of a graph whose tensors are on a device: "cpu" or "cuda"."""
-        simulated = self.device == "sim"
-        target = self.target or ("cuda" if simulated else device_type)
+        target = self.target or ("cuda" if self.is_simulated else device_type)
         graphed = self.mode in _GRAPHED and device_type == "cuda" if self.cuda_graphs is None else self.cuda_graphs
         return {
             "target": target,

@@ -83,3 +83,20 @@ def test_integer_arguments(counter: Any, agree: Check) -> None:
     for count in (3, 4, 7, 11):
         agree(compiled(x, count), function(x, count))
     assert counter.frame_count == 2
+
+
+def test_sizes_that_depend_on_data(agree: Check, warned: Any) -> None:
+    """With one graph asked for, torch hands on what it would break at; one program finds out the sizes."""
+
+    def function(x: torch.Tensor, count: torch.Tensor) -> Any:
+        places = (x > 0).nonzero()
+        taken = int(count.max().item())
+        torch._check(taken >= 0)
+        torch._check(taken <= 3)
+        return places.sum(0) + places.shape[0], x[x > 0].exp(), x[0, :taken] * 2, x * count.sum().item()
+
+    compiled = torch.compile(function, backend="stepwell", fullgraph=True)
+    for taken in (1, 3):
+        arguments = (torch.randn(4, 3), torch.tensor([taken, 0]))
+        agree(compiled(*arguments), function(*arguments))
+    assert warned() == []
