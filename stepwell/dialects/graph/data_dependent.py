@@ -40,9 +40,7 @@ class SizeCheck:
     def of(cls, attribute: Any) -> "SizeCheck":
         """Read what ``attribute`` wrote; raises ValueError."""
         try:
-            minimum, maximum = (
-                attribute[name].value if name in attribute else None for name in ("minimum", "maximum")
-            )
+            minimum, maximum = (attribute[name].value if name in attribute else None for name in ("minimum", "maximum"))
             return cls(Expr.parse(attribute["expr"].value), minimum, maximum, attribute["text"].value)
         except (KeyError, TypeError, AttributeError):
             raise ValueError(f"{attribute} is no check of sizes") from None
