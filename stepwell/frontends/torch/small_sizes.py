@@ -92,12 +92,9 @@ def _trial(node: Any, sizes: SizeTable, small: Mapping[str, int]) -> bool | None
         found = node.target(*_filled(node.args, made), **_filled(node.kwargs, made))
     except Exception:  # whatever torch raises about a size
         return None
-    wanted = (value for value in pytree.tree_leaves(node.meta["val"]) if isinstance(value, torch.Tensor))
-    got = (value for value in pytree.tree_leaves(found) if isinstance(value, torch.Tensor))
-    return all(
-        tuple(sizes.expr(size).evaluate(point) for size in want.shape) == tuple(have.shape)
-        for want, have in zip(wanted, got, strict=True)
-    )
+    wanted = [value.shape for value in pytree.tree_leaves(node.meta["val"]) if isinstance(value, torch.Tensor)]
+    got = [tuple(value.shape) for value in pytree.tree_leaves(found) if isinstance(value, torch.Tensor)]
+    return got == [tuple(sizes.expr(size).evaluate(point) for size in shape) for shape in wanted]
 
 
 def _filled(values: Any, change: Any) -> Any:
