@@ -176,6 +176,25 @@ def test_what_a_program_tells(branches: tuple[Any, sw.Executable], loops: tuple[
     assert all(launch.seconds is not None for launch in report.launches if "tanh" in " ".join(launch.source))
 
 
+class Heavy(torch.nn.Module):
+    """A weight that a branch wants in panels."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.linear = torch.nn.Linear(64, 64)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.cond(x.sum() > 0, lambda x: self.linear(x).relu(), lambda x: x * 2, (x,))
+
+
+def test_constants_of_bodies_are_prepared() -> None:
+    program = torch.export.export(Heavy(), (torch.randn(64, 64),))
+    text = str(sw.lower(program, target="cpu:x86-64-v3", to="kernels"))
+    prepare = text.partition("func.func @prepare(")[2].partition("func.func")[0]
+    assert prepare.startswith("%arg0: tensor<64x64xf32> {stepwell.argument = ")
+    assert "plan.prepared" in text.partition("func.func @main_cond_true")[2].partition("func.func")[0]
+
+
 class Take(torch.nn.Module):
     """A branch that fails where an index is out of range."""
 

@@ -55,13 +55,6 @@ def test_all_unsupported_ops_are_listed_with_lines() -> None:
     assert error.code == "SW101"
 
 
-def test_control_flow_that_depends_on_data() -> None:
-    def forward(self: Any, x: torch.Tensor) -> torch.Tensor:
-        return torch.cond(x.sum() > 0, lambda x: x + 1, lambda x: x - 1, (x,))
-
-    assert "control flow that depends on data is not supported" in refused(forward, torch.ones(3)).message
-
-
 def test_results_of_unknown_size() -> None:
     assert "size depends on the values" in refused(lambda self, x: x.nonzero(), torch.ones(3)).message
 
