@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 from stepwell.frontends.torch.complex_values import COMPLEX_CONVERTERS, involves_complex
+from stepwell.frontends.torch.refusals import REASONS
 from stepwell.frontends.torch.registry import CONVERTERS, DEFAULT_RULES, ImportRules
 from stepwell.support.errors import ImportProgramError, UnsupportedOpError
 
@@ -24,9 +25,6 @@ _BOOKKEEPING = {
 }
 
 _RANDOM = "random numbers of this distribution are not supported"
-_REASONS = {
-    "associative_scan": "only combine_mode='generic' is supported, which torch unrolls",
-}
 
 
 def is_bookkeeping(node: Any) -> bool:
@@ -104,8 +102,8 @@ def _count(number: int, noun: str) -> str:
 
 
 def _reason(target: str, node: Any) -> str:
-    if target in _REASONS:
-        return _REASONS[target]
+    if target in REASONS:
+        return REASONS[target]
     if target in CONVERTERS:
         return "it takes or gives complex numbers here, which it is not supported for"
     tags = getattr(node.target, "tags", ())
