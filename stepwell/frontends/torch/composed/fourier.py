@@ -6,9 +6,10 @@ of the columns, a turn of each element (the twiddle factors), transforms of the 
 convolution of a size with small factors (L. Bluestein, "A linear filtering approach to the computation of discrete
 Fourier transform", 1970).
 
-Matrices are computed in float64 from integers below ``n``, so that they are exact to the last bit or so; they depend on
-sizes alone, and are prepared once where these are known.  Real and imaginary part of an element lie beside each other
-in the last two dimensions ``(2, n)``, so that one real product does for both; of a real operand they are ``(1, n)``.
+Matrices are computed in float64 from integers below ``n``, so that they are exact to the last bit or so; they depend
+on sizes alone and are prepared once.  A transform is along the last dimension but one: real and imaginary part of an
+element lie beside each other in dimensions ``(2, n, m)``, so that one real product does for both, and splitting ``n``
+moves elements but once.  Of a real operand the dimensions are ``(1, n, m)``.
 """
 
 import math
@@ -33,16 +34,16 @@ def _turns(numbers: Tensor, size: int) -> tuple[Tensor, Tensor]:
 
 
 def _matrix(size: int, sign: int, like: Tensor) -> Tensor:
-    """Return the matrix (2 size, 2 size) that transforms real parts followed by imaginary ones."""
+    """Return the matrix (2 size, 2 size) that transforms, from the left, real parts followed by imaginary ones."""
     places = torch.arange(size, device=like.device)
     real, imaginary = _turns(places.unsqueeze(1) * places, size)
     imaginary = sign * imaginary
-    upper, lower = torch.cat([real, imaginary], 1), torch.cat([-imaginary, real], 1)
-    return torch.cat([upper, lower], 0).to(like.dtype)
+    left, right = torch.cat([real, imaginary], 0), torch.cat([-imaginary, real], 0)
+    return torch.cat([left, right], 1).to(like.dtype)
 
 
 def _turned(operand: Tensor, real: Tensor, imaginary: Tensor) -> Tensor:
-    """Multiply (..., 2, *dims), or a real (..., 1, *dims), by the numbers ``real + i imaginary`` (*dims) in float64."""
+    """Multiply (..., 2, *dims), or a real (..., 1, *dims), by ``real + i imaginary`` (*dims), given in float64."""
     real, imaginary = real.to(operand.dtype), imaginary.to(operand.dtype)
     place = -1 - real.dim()
     x = operand.select(place, 0)
@@ -58,36 +59,39 @@ def _factor(size: int) -> int:
 
 
 def transform(operand: Tensor, sign: int) -> Tensor:
-    """Return the transform (..., 2, n) of (..., 2, n), or of a real (..., 1, n), not scaled."""
-    planes, size = operand.shape[-2:]
-    first = _factor(size) if isinstance(size, int) else 0
-    if first == 0 or size <= DIRECT or (first == 1 and size <= DIRECT_PRIME):
-        flat = operand.flatten(-2) @ _matrix(size, sign, operand)[: planes * size]
-        return flat.unflatten(-1, (2, size))
+    """Return the transform (..., 2, n, m) of (..., 2, n, m), or of a real (..., 1, n, m), along n; unscaled."""
+    planes, size, width = operand.shape[-3:]
+    first = _factor(size)
+    if size <= DIRECT or (first == 1 and size <= DIRECT_PRIME):
+        matrix = _matrix(size, sign, operand)[:, : planes * size]
+        if isinstance(width, int) and width == 1:
+            return (operand.flatten(-3) @ matrix.t()).unflatten(-1, (2, size, 1))
+        return (matrix @ operand.flatten(-3, -2)).unflatten(-2, (2, size))
     if first == 1:
         return _by_convolution(operand, sign)
     second = size // first
     # Element j = j1 * second + j2 of the operand, k = k2 * first + k1 of the result.
-    columns = operand.unflatten(-1, (first, second)).movedim(-1, -3)
-    places = torch.arange(second, device=operand.device).unsqueeze(1) * torch.arange(first, device=operand.device)
+    columns = transform(operand.unflatten(-2, (first, second)).flatten(-2), sign).unflatten(-1, (second, width))
+    places = torch.arange(first, device=operand.device).unsqueeze(1) * torch.arange(second, device=operand.device)
     real, imaginary = _turns(places, size)
-    turned = _turned(transform(columns, sign).movedim(-3, -2), real, sign * imaginary)
-    return transform(turned.movedim(-1, -3), sign).movedim(-3, -1).flatten(-2)
+    turned = _turned(columns, real.unsqueeze(-1), sign * imaginary.unsqueeze(-1))
+    rows = transform(turned.transpose(-3, -2).flatten(-2), sign)
+    return rows.unflatten(-1, (first, width)).flatten(-3, -2)
 
 
 def _by_convolution(operand: Tensor, sign: int) -> Tensor:
     """Return the transform of a size that has no factors: jk = (j**2 + k**2 - (k - j)**2) / 2."""
-    size = operand.shape[-1]
+    size = operand.shape[-2]
     wide = 1 << (2 * size - 2).bit_length()
     places = torch.arange(size, device=operand.device)
     # Half turns: squares are taken modulo twice the size, while they are exact.
-    real, imaginary = _turns(places * places, 2 * size)
+    real, imaginary = (part.unsqueeze(-1) for part in _turns(places * places, 2 * size))
     chirp = torch.stack([real, -sign * imaginary])
-    gap = chirp.new_zeros(2, wide - 2 * size + 1)
+    gap = chirp.new_zeros(2, wide - 2 * size + 1, 1)
     kernel = transform(torch.cat([chirp, gap, chirp[:, 1:].flip(1)], 1), -1)
     turned = _turned(operand, real, sign * imaginary)
-    spectrum = transform(torch.nn.functional.pad(turned, (0, wide - size)), -1)
-    found = transform(_turned(spectrum, *kernel.unbind(0)), 1)[..., :size] / wide
+    spectrum = transform(torch.nn.functional.pad(turned, (0, 0, 0, wide - size)), -1)
+    found = transform(_turned(spectrum, *kernel.unbind(0)), 1)[..., :size, :] / wide
     return _turned(found, real, sign * imaginary)
 
 
@@ -105,7 +109,13 @@ def _transform_dims(planes: Tensor, dims: Sequence[int], sign: int) -> Tensor:
     """Transform (*shape, 2), or a real (*shape, 1), to (*shape, 2) along some dimensions of the shape, not scaled."""
     rank = planes.dim() - 1
     for dim in dims:
-        planes = transform(planes.movedim(dim % rank, -1), sign).movedim(-1, dim % rank)
+        place = dim % rank
+        # Dimensions behind the one that is transformed are columns of one product.
+        shape = planes.shape[place + 1 : -1]
+        blocks = planes.movedim(-1, place)
+        blocks = blocks.unsqueeze(-1) if not shape else blocks.flatten(place + 2)
+        found = transform(blocks, sign)
+        planes = found.reshape(*found.shape[:-1], *shape).movedim(place, -1)
     return planes
 
 
