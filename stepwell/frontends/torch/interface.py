@@ -78,6 +78,8 @@ def read_interface(program: Any) -> Interface:
     others: list[Argument] = []
     for spec in program.graph_signature.input_specs:
         if spec.kind not in _KINDS:
+            if spec.kind is InputKind.TOKEN:
+                raise ImportProgramError(_effects(program))
             raise ImportProgramError(f"input '{spec.arg.name}' is a {spec.kind.name.lower()}, which is not supported")
         node = placeholders[spec.arg.name]
         if spec.kind is InputKind.USER_INPUT:
@@ -106,6 +108,16 @@ def read_interface(program: Any) -> Interface:
     inputs = replace(inputs, children=(replace(positional, keys=tuple(names)), keyword))
     results, outputs = _read_results(program, arguments)
     return Interface((*arguments, *others), results, inputs, outputs)
+
+
+def _effects(program: Any) -> str:
+    """Return why a program is refused whose calls torch keeps in order by a token."""
+    calls = [node for node in program.graph.nodes if node.op == "call_function" and "with_effects" in str(node.target)]
+    names = sorted({str(node.args[1]) for node in calls})
+    factorised = " (torch factorises matrices by LAPACK, which has no counterpart here)"
+    return f"calls with side effects are not supported: {', '.join(names)}" + (
+        factorised if "aten._linalg_check_errors.default" in names else ""
+    )
 
 
 def _read_results(program: Any, arguments: Sequence[Argument]) -> tuple[tuple[ProgramResult, ...], Structure]:
