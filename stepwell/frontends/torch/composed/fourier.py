@@ -61,8 +61,9 @@ def _factor(size: int) -> int:
 def transform(operand: Tensor, sign: int) -> Tensor:
     """Return the transform (..., 2, n, m) of (..., 2, n, m), or of a real (..., 1, n, m), along n; unscaled."""
     planes, size, width = operand.shape[-3:]
-    first = _factor(size)
-    if size <= DIRECT or (first == 1 and size <= DIRECT_PRIME):
+    # A symbolic size has no known factors.
+    first = _factor(size) if isinstance(size, int) else 0
+    if first == 0 or size <= DIRECT or (first == 1 and size <= DIRECT_PRIME):
         matrix = _matrix(size, sign, operand)[:, : planes * size]
         if isinstance(width, int) and width == 1:
             return (operand.flatten(-3) @ matrix.t()).unflatten(-1, (2, size, 1))
