@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from stepwell.backends.arithmetic import count_flops
 from stepwell.runtime.plan import KernelInfo
 from stepwell.support.bindings import ir
-from stepwell.support.errors import CompileError
+from stepwell.support.errors import CompileError, PassFailure
 from stepwell.support.symbolic import Expr
 from stepwell.support.target import Target
 
@@ -81,7 +81,8 @@ def compile_kernel(
         pipeline_text: what takes it to stage ``target``.
         target_text: a target, such as ``cpu:x86-64-v3`` or ``cuda:sm_90a``.
         contexts: where to take a context from; None for a new one.
-        verify_each: check the IR after every pass and not only at the end of each stage.
+        verify_each: check the IR after every pass.  Without it, the end of each stage is checked, and where that fails
+            the kernel is compiled again with it, which names the pass to blame.
 
     Raises:
         PassFailure: a pass refused it.
@@ -91,8 +92,19 @@ def compile_kernel(
 
     target = Target.parse(target_text)
     pipeline = Pipeline.parse(pipeline_text)
+    try:
+        return _compile(bytecode, pipeline, target, contexts or Contexts(), verify_each)
+    except PassFailure:
+        if verify_each:
+            raise
+        return _compile(bytecode, pipeline, target, Contexts(), True)
+
+
+def _compile(
+    bytecode: bytes, pipeline: "Pipeline", target: Target, contexts: Contexts, verify_each: bool
+) -> CompiledKernel:
     generate: Generator = importlib.import_module(_GENERATORS[target.kind]).generate
-    with (contexts or Contexts()).borrow() as context, context, ir.Location.unknown():
+    with contexts.borrow() as context, context, ir.Location.unknown():
         try:
             module = ir.Module.parse(bytecode, context)
         except ir.MLIRError as error:

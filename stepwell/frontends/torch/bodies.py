@@ -203,9 +203,7 @@ def merged_shapes(
     return ir.ArrayAttr.get([sizes_attribute(meta.shape) for meta in metas])
 
 
-def _bind_merged(
-    importer: Importer, predicate: Value, size: Any, sizes: Sequence[Expr], known: Container[str]
-) -> None:
+def _bind_merged(importer: Importer, predicate: Value, size: Any, sizes: Sequence[Expr], known: Container[str]) -> None:
     for expr in sizes:
         if any(name not in known for name in expr.symbols):
             raise ImportProgramError(f"a branch returns a tensor whose size '{expr}' it finds out itself")

@@ -36,6 +36,10 @@ class VerifyStage(Pass):
             noun = "op is" if count == 1 else "ops are"
             location = plain_location(faults[0].op.location) if faults else None
             raise PassFailure(f"{count} {noun} not allowed at stage '{stage.label}'", location=location)
+        try:
+            op.verify()
+        except ir.MLIRError as error:
+            raise PassFailure(f"the IR is not valid at the end of stage '{stage.label}'") from error
         op.attributes[STAGE_ATTRIBUTE] = ir.StringAttr.get(stage.label, op.context)
 
 

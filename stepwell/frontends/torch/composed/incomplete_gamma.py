@@ -109,11 +109,11 @@ def _regularised(a: Tensor, x: Tensor, upper: bool) -> Tensor:
 
 @composes("aten.igamma.default")
 def igamma(a: Tensor, x: Tensor) -> Tensor:
-    """The part of the gamma function's integral below ``x``; within 1e-12 of its size."""
+    """The part of the gamma function's integral below ``x``; within 1e-12 of its size for ``a`` below a thousand."""
     return _regularised(a, x, upper=False)
 
 
 @composes("aten.igammac.default")
 def igammac(a: Tensor, x: Tensor) -> Tensor:
-    """The part of the gamma function's integral above ``x``; within 1e-12 of its size, but where ``a`` is near zero."""
+    """The part of the gamma function's integral above ``x``; within 1e-12 of its size for ``a`` of 0.1 to a thousand."""
     return _regularised(a, x, upper=True)
