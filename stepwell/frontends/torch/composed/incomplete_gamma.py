@@ -115,5 +115,5 @@ def igamma(a: Tensor, x: Tensor) -> Tensor:
 
 @composes("aten.igammac.default")
 def igammac(a: Tensor, x: Tensor) -> Tensor:
-    """The part of the gamma function's integral above ``x``; within 1e-12 of its size for ``a`` of 0.1 to a thousand."""
+    """The part of the gamma function's integral above ``x``; within 1e-12 of its size for ``a`` from 0.1 to 1000."""
     return _regularised(a, x, upper=True)
