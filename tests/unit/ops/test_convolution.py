@@ -75,7 +75,7 @@ def test_transposed() -> None:
 
 def test_dynamic_sizes() -> None:
     draw = Inputs()
-    w, t = draw.floats(5, 3, 3, 3), draw.floats(3, 2, 4, 4)
+    w, t, p = draw.floats(5, 3, 3, 3), draw.floats(3, 2, 4, 4), draw.floats(8, 1, 3, 3)
     cases = [
         Case(
             "batch-and-width",
@@ -90,6 +90,14 @@ def test_dynamic_sizes() -> None:
             [draw.floats(2, 3, 5, 6), t],
             {0: {0: "n"}},
             [draw.floats(4, 3, 5, 6), t],
+        ),
+        # One column, and rows that are not known: nothing to put into a vector's lanes.
+        Case(
+            "one-pixel-per-channel",
+            lambda x, w: F.conv2d(x, w, padding=1, groups=8),
+            [draw.floats(2, 8, 1, 1), p],
+            {0: {0: "n"}},
+            [draw.floats(33, 8, 1, 1), p],
         ),
     ]
     check_cases("convolution", cases)

@@ -23,7 +23,7 @@ from stepwell.passes.schedules.cpu.contraction_parameters import Parameters, cho
 from stepwell.passes.schedules.cpu.contraction_tiles import first_lanes, for_tiles, set_lanes
 from stepwell.passes.schedules.elements import Elements
 from stepwell.passes.schedules.indexing import LANE, ONE, ZERO, ceil_div, product
-from stepwell.passes.schedules.kernel import Kernel
+from stepwell.passes.schedules.kernel import Kernel, Refusal
 from stepwell.passes.schedules.memory import load, store
 from stepwell.passes.schedules.rule import Rule
 from stepwell.support.bindings import ir
@@ -54,6 +54,9 @@ class ContractionRule(Rule):
         dot = choose_dot(contraction, target)
         if dot is not None:
             return Schedule(contraction, *dot)
+        if contraction.count(contraction.columns) == ONE:
+            # The lanes of a register tile are columns.
+            raise Refusal("a single column leaves nothing to compute side by side")
         return Schedule(contraction, *choose_parameters(contraction, target))
 
     def build(self, kernel: Kernel, target: Target, parameters: Schedule) -> None:
