@@ -19,6 +19,7 @@ from stepwell.support.errors import CompileError, PassFailure, StepwellError, Ty
 
 _DRAWS = 24
 _UNUSED = torch.zeros(1)
+_TRIES = 8
 
 
 class _Call(torch.nn.Module):
@@ -169,7 +170,8 @@ def _fault(name: str, sample: Sample, got: Any) -> str:
     eager = _call(sample, 1)
     if name in UNINITIALISED:
         return difference(got, eager, eager, values=False)
-    if not same(eager, _call(sample, 2)):
+    # Two draws of a few numbers may be equal by chance.
+    if not all(same(eager, _call(sample, seed)) for seed in range(2, 2 + _TRIES)):
         random = difference(got, eager, eager, values=False)
         return random or implausible(got, [_call(sample, seed) for seed in range(_DRAWS)])
     exact = _exact(sample, eager)

@@ -9,27 +9,6 @@ from torch import Tensor
 from stepwell.frontends.torch.compositions import composes
 
 
-@composes("aten.nonzero_static.default")
-def nonzero_static(operand: Tensor, *, size: int, fill_value: int = -1) -> Tensor:
-    """The places of the first ``size`` elements that are not zero, ``[size, dims]``."""
-    held = (operand != 0).flatten()
-    number = held.to(torch.int64).cumsum(0) - 1
-    kept = held & (number < size)
-    # One place more takes what is left out.
-    empty = torch.full((size + 1,), -1, dtype=torch.int64, device=operand.device)
-    positions = torch.arange(held.shape[0], device=operand.device)
-    flat = empty.scatter(0, torch.where(kept, number, size), torch.where(kept, positions, -1)).narrow(0, 0, size)
-    columns, rest = [], flat.clamp(min=0)
-    for length in reversed(operand.shape):
-        extent = 1 if isinstance(length, int) and length == 0 else length
-        columns.append(rest.remainder(extent))
-        rest = torch.div(rest, extent, rounding_mode="floor")
-    if not columns:
-        return torch.empty(size, 0, dtype=torch.int64, device=operand.device)
-    places = torch.stack(columns[::-1], 1)
-    return torch.where((flat < 0).unsqueeze(1), fill_value, places)
-
-
 @composes("aten.resize.default")
 def resize(operand: Tensor, size: Sequence[int], *, memory_format: torch.memory_format | None = None) -> Tensor:
     """The first elements in another shape; where there are too few, the others are zero (torch leaves them unset)."""

@@ -109,11 +109,12 @@ def coordinates(importer: Importer, positions: Value, shape: Shape) -> list[Valu
     """Return what row-major positions in a tensor of ``shape`` are along each dimension."""
     found = []
     for dim, size in enumerate(shape):
-        stride = number_of_elements(shape[dim + 1 :])
+        # Without elements there are no positions to take apart, but fillers may stand in their place.
+        stride, extent = (Expr.max(each, ONE) for each in (number_of_elements(shape[dim + 1 :]), size))
         along = positions
         if stride != ONE:
             along = importer.emit(DivOp, along, importer.operand(stride, I64), rounding="floor")
-        found.append(along if not dim else importer.emit(RemainderOp, along, importer.operand(size, I64)))
+        found.append(along if not dim else importer.emit(RemainderOp, along, importer.operand(extent, I64)))
     return found
 
 

@@ -154,7 +154,7 @@ def convert_batch_norm_without_statistics(
     """Normalise by the batch's own statistics, as instance norm does over a reshaped operand."""
     dtype = meta_of(operand).dtype
     wide = DType.FLOAT32 if dtype.is_narrow_float else dtype
-    return list(_by_batch_statistics(importer, operand, weight, bias, eps, wide)[:3])
+    return _as_torch(importer, node, list(_by_batch_statistics(importer, operand, weight, bias, eps, wide)[:3]))
 
 
 @converts("aten._native_batch_norm_legit_functional.default")
@@ -173,7 +173,7 @@ def convert_batch_norm_training(
     """Normalise by the batch's own statistics and move the running ones towards them."""
     if not training:
         result = importer.emit(ops.BatchNormOp, operand, weight, bias, mean, variance, eps=eps)
-        return [result, *_no_statistics(importer, node), mean, variance]
+        return _as_torch(importer, node, [result, *_no_statistics(importer, node), mean, variance])
     dtype = meta_of(mean).dtype
     result, batch_mean, scale, unbiased = _by_batch_statistics(importer, operand, weight, bias, eps, dtype)
 
@@ -181,4 +181,5 @@ def convert_batch_norm_training(
         kept = importer.emit(MulOp, running, importer.constant(1 - momentum, dtype))
         return importer.emit(AddOp, kept, importer.emit(MulOp, seen, importer.constant(momentum, dtype)))
 
-    return [result, batch_mean, scale, moved(mean, batch_mean), moved(variance, unbiased)]
+    moved_statistics = (moved(mean, batch_mean), moved(variance, unbiased))
+    return _as_torch(importer, node, [result, batch_mean, scale, *moved_statistics])
