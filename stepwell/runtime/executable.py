@@ -96,8 +96,9 @@ class Executable:
         """Run the program.
 
         Two keywords are for the call itself, where the program has no argument of that name.  ``out=`` gives tensors to
-        write the results to, in the structure of the returned value; it is returned.  ``check_errors=True`` waits for
-        each kernel on a GPU, so that an error names the one that caused it.
+        write the results to, in the structure of the returned value; it is returned, with arguments that the program
+        returns in their places.  ``check_errors=True`` waits for each kernel on a GPU, so that an error names the one
+        that caused it.
 
         Raises:
             ArgumentError: an argument does not fit; the message names it.

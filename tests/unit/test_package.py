@@ -35,6 +35,8 @@ LAYERS["worker"] = LAYERS["backends"] | {"backends"}
 LAYERS["backends"] = LAYERS["backends"] | {"worker"}
 # These parts of support read and make IR; the rest is all that runtime may use.
 WITH_MLIR = {"bindings", "diagnostics", "locations", "module"}
+# What reads programs by torch's own means.
+WITH_TORCH = {("frontends", "torch"), ("frontends", "onnx")}
 # The simulator runs PTX on numpy alone.
 SIMULATOR_USES = (["runtime", "simulator"], ["support", "errors"])
 PARTS = ("support", "dialects", "passes", "runtime", "frontends", "backends", "tools")
@@ -83,9 +85,9 @@ def upward(path: Path, own: str) -> Iterator[str]:
         words = module.split(".")
         if words[0] == "mlir" and path != Path("support/bindings.py"):
             yield "only support/bindings.py knows the bindings"
-        if words[0] == "torch" and own != "frontends":
+        if words[0] == "torch" and own not in ("frontends", "comparison"):
             yield "only frontends read torch's programs"
-        if words[0] == "torch" and path.parts[1] != "torch" and at_once:
+        if words[0] == "torch" and path.parts[:2] not in WITH_TORCH and at_once:
             yield "torch is imported where it is needed"
         if words[0] != "stepwell" or len(words) == 1:
             continue

@@ -55,13 +55,9 @@ def test_all_unsupported_ops_are_listed_with_lines() -> None:
     assert error.code == "SW101"
 
 
-def test_results_of_unknown_size() -> None:
-    assert "size depends on the values" in refused(lambda self, x: x.nonzero(), torch.ones(3)).message
-
-
 @pytest.mark.parametrize(
     ("dtype", "name"),
-    ((torch.complex64, "complex64"), (torch.float8_e4m3fn, "float8_e4m3fn")),
+    ((torch.complex32, "complex32"), (torch.float8_e4m3fnuz, "float8_e4m3fnuz")),
     ids=("complex", "float8"),
 )
 def test_unsupported_dtypes(dtype: torch.dtype, name: str) -> None:
@@ -75,8 +71,8 @@ def test_unsupported_dtypes(dtype: torch.dtype, name: str) -> None:
 
 
 def test_unsupported_dtype_of_an_input() -> None:
-    error = refused(lambda self, x: x * 2, torch.ones(3, dtype=torch.complex64))
-    assert "user 'x': unsupported dtype 'torch.complex64'" in error.message
+    error = refused(lambda self, x: x.clone(), torch.ones(3, dtype=torch.uint16))
+    assert "user 'x': unsupported dtype 'torch.uint16'" in error.message
 
 
 def test_a_rule_that_differs_from_torch_is_found(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,7 +8,7 @@ from torch.export import Dim
 
 import stepwell as sw
 from stepwell.frontends.torch import from_exported_program
-from stepwell.support.errors import ArgumentError, ImportProgramError
+from stepwell.support.errors import ArgumentError
 from stepwell.support.module import Module
 
 
@@ -111,14 +111,3 @@ def test_symbols_of_loaded_programs(tmp_path: Any) -> None:
     assert module.signature is not None
     (symbol,) = module.signature.symbols
     assert (symbol.minimum, symbol.maximum) == (2, 9)
-
-
-def test_sizes_that_depend_on_data_are_refused() -> None:
-    def function(x: torch.Tensor) -> torch.Tensor:
-        size = x[0].item()
-        torch._check(size > 1)
-        return torch.zeros(size)
-
-    program = torch.export.export(Function(function), (torch.tensor([5, 6]),))
-    with pytest.raises(ImportProgramError, match="reads a tensor's value"):
-        from_exported_program(program)

@@ -213,3 +213,11 @@ def test_numpy_semantics_refuse_what_torch_refuses(function: object, position: i
     module = import_cases([Case("range", function, [x, i])])  # type: ignore[arg-type]
     with pytest.raises(IndexError):
         evaluate(module, [x.numpy(), np.array([0, position])])
+
+
+def test_one_bfloat16_everywhere() -> None:
+    # LLVM reads it once, and keeps it while the loop runs.
+    draw = Inputs()
+    x, value = draw.floats(5, 5, dtype=torch.bfloat16), draw.floats(dtype=torch.bfloat16)
+    cases = [Case("fill", lambda x, i, value: x.index_fill(-1, i, value), [x, _positions(draw, 5, 5), value])]
+    check_cases("indexing", cases)

@@ -265,7 +265,7 @@ def test_profile(stub: DriverStub, chain: Make, rng: np.random.Generator) -> Non
 @pytest.mark.parametrize(
     ("changes", "text"),
     [
-        ({"typestr": "<c8"}, "argument 'x' has an element type that stepwell does not know"),
+        ({"typestr": "<u4"}, "argument 'x' has an element type that stepwell does not know"),
         ({"typestr": "<f8"}, "argument 'x' must have dtype float32, got float64"),
         ({"shape": (3, 5)}, "argument 'x' must have size 4 in dimension 1, got 5"),
         ({"strides": (4, 16)}, "a tensor of the GPU must be contiguous"),
