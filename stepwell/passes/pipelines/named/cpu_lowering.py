@@ -49,6 +49,7 @@ class CpuLoweringPipeline(NamedPipeline):
             "convert-math-to-llvm,convert-arith-to-llvm,convert-index-to-llvm,convert-cf-to-llvm,convert-ub-to-llvm",
             "reconcile-unrealized-casts",
             "cpu-unmask-narrow-floats",
+            "cpu-move-bfloat16",
             # Launch functions are declarations until the functions they call have LLVM's types.
             "cpu-lower-launches",
             "canonicalize,cse",
