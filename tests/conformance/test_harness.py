@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 import torch
+from conformance import records
 from conformance.database import Sample, chosen, copy_tensor
 from conformance.examination import Examination
 from conformance.judgement import difference, implausible, with_places_as_values
@@ -157,6 +158,15 @@ def test_the_list_of_refusals_may_only_shrink() -> None:
     assert "remove it" in stale
     (wrong,) = complaints({("other", "float32"): _tally(Verdict(WRONG, "1 of 2"))}, listed)
     assert "wrong: 1 of 2" in wrong
+
+
+def test_a_run_of_some_ops_leaves_the_facts_of_the_others() -> None:
+    old = {"commit": "a", "seconds": 9, "ops": {"x": {"right": 1}, "y": {"wrong": 1}}}
+    head, ops = records._merged(dict(old), {"commit": "b", "seconds": 1}, {"y": {"right": 1}})
+    assert head == {"commit": "a", "seconds": 9}
+    assert ops == {"x": {"right": 1}, "y": {"right": 1, "commit": "b"}}
+    head, ops = records._merged(dict(old), {"commit": "b", "seconds": 8}, {"x": {}, "y": {}, "z": {}})
+    assert (head["commit"], set(ops)) == ("b", {"x", "y", "z"})
 
 
 def test_the_page_counts_and_groups() -> None:

@@ -30,21 +30,34 @@ def road_name(target: str, device: str) -> str:
 
 
 def write_results(road: str, tallies: Tallies, facts: Mapping[str, Mapping[str, Any]]) -> None:
-    """Write one file per dtype, with the facts of its run; what an earlier run found of other ops stays."""
+    """Write one file per dtype, with the facts of its run.
+
+    A run of some of a file's ops changes those and leaves the rest and the facts: they name the commit that they were
+    found at where it is another.
+    """
     RESULTS.mkdir(exist_ok=True)
     for dtype in dict.fromkeys(dtype for _, dtype in tallies):
         path = RESULTS / f"{road}-{dtype}.json"
-        ops = json.loads(path.read_text())["ops"] if path.is_file() else {}
-        ops |= {op: tally.to_json() for (op, other), tally in tallies.items() if other == dtype}
-        head = {
-            "road": road,
-            "dtype": dtype,
-            **facts[dtype],
-            "commit": commit(),
-            "versions": {p: version(p) for p in _PACKAGES},
-        }
-        lines = [f"  {json.dumps(op)}: {json.dumps(ops[op])}" for op in sorted(ops)]
+        found = {op: tally.to_json() for (op, other), tally in tallies.items() if other == dtype}
+        head = {"road": road, "dtype": dtype, **facts[dtype], "commit": commit(), "versions": _versions()}
+        if path.is_file():
+            head, found = _merged(json.loads(path.read_text()), head, found)
+        lines = [f"  {json.dumps(op)}: {json.dumps(found[op])}" for op in sorted(found)]
         path.write_text(json.dumps(head)[:-1] + ',\n "ops": {\n' + ",\n".join(lines) + "\n }\n}\n")
+
+
+def _merged(old: dict[str, Any], head: dict[str, Any], found: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return facts and ops of a file after a run; those of the run where it was of all the file's ops."""
+    ops = old.pop("ops")
+    if set(ops) <= set(found):
+        return head, found
+    if head["commit"] != old["commit"]:
+        found = {op: {**tally, "commit": head["commit"]} for op, tally in found.items()}
+    return old, ops | found
+
+
+def _versions() -> dict[str, str]:
+    return {package: version(package) for package in _PACKAGES}
 
 
 def read_results() -> list[dict[str, Any]]:
