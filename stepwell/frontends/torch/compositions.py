@@ -40,6 +40,15 @@ def addbmm(addend: Tensor, lhs: Tensor, rhs: Tensor, *, beta: float = 1, alpha: 
     return product + (addend * beta if beta != 1 else addend)
 
 
+@composes("aten.angle.default")
+def angle(operand: Tensor) -> Tensor:
+    """0 or pi, in the result's own digits, which a number in ``torch.where`` would not have; NaN stays."""
+    dtype = operand.dtype if operand.is_floating_point() else torch.get_default_dtype()
+    half_turn = torch.full_like(operand, math.pi, dtype=dtype)
+    turned = torch.where(operand < 0, half_turn, torch.zeros_like(half_turn))
+    return torch.where(operand != operand, operand.to(dtype), turned)
+
+
 @composes("aten.as_strided_scatter.default")
 def as_strided_scatter(
     operand: Tensor, source: Tensor, size: Sequence[int], stride: Sequence[int], storage_offset: int | None = None
@@ -113,13 +122,6 @@ def pdist(operand: Tensor, p: float = 2) -> Tensor:
 def euclidean_distance(first: Tensor, second: Tensor) -> Tensor:
     """Distances of all pairs of rows."""
     return cdist(first, second, 2.0, None)
-
-
-@composes("aten.angle.default")
-def angle(operand: Tensor) -> Tensor:
-    """The angle of a real number: pi where it is negative."""
-    real = operand if operand.is_floating_point() else operand.to(torch.get_default_dtype())
-    return torch.where(real.isnan(), real, torch.where(real < 0, math.pi, 0.0).to(real.dtype))
 
 
 @composes("aten.rrelu_with_noise_functional.default")
