@@ -5,7 +5,7 @@ import hashlib
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import mpmath
@@ -29,8 +29,22 @@ UNINITIALISED = {
     "resize_as_",
 }
 
-# Functions of one number that are exact where torch's own float64 is not: its Airy function is off by 3e-6.
-EXACT: dict[str, Callable[[float], Any]] = {"special.airy_ai": mpmath.airyai}
+
+def _second_kind(order: int, number: float) -> Any:
+    if number > 0:
+        return mpmath.bessely(order, number)
+    return -mpmath.inf if number == 0 else mpmath.nan
+
+
+# Functions of one number that are exact where torch's own float64 is not: its Airy function is off by 3e-6, its Bessel
+# functions by 1e-8.
+EXACT: dict[str, Callable[[float], Any]] = {
+    "special.airy_ai": mpmath.airyai,
+    "special.bessel_j0": mpmath.j0,
+    "special.bessel_j1": mpmath.j1,
+    "special.bessel_y0": partial(_second_kind, 0),
+    "special.bessel_y1": partial(_second_kind, 1),
+}
 
 
 @dataclass(frozen=True)
