@@ -101,7 +101,15 @@ P = TypeVar("P", bound=type[Any])
 
 
 def register_pass(cls: P) -> P:
-    """Make a pass class known by its name; two classes of one name are an error that names both."""
+    """Make a pass class known by its name.
+
+    Raises:
+        TypeError: the class lacks its ``name`` or its ``summary``, which every list of passes prints.
+        ValueError: another class has the name; both are named.
+    """
+    for attribute in ("name", "summary"):
+        if not isinstance(getattr(cls, attribute, None), str):
+            raise TypeError(f"pass class {cls.__qualname__} needs a string '{attribute}'")
     other = _PASSES.setdefault(cls.name, cls)
     if other is not cls:
         raise ValueError(f"pass '{cls.name}' is defined by both {other.__module__} and {cls.__module__}")

@@ -93,13 +93,26 @@ def test_two_passes_of_one_name_are_an_error():
 
     class FirstPass(Pass):
         name = "test-twice"
+        summary = "the first of two"
 
     class SecondPass(Pass):
         name = "test-twice"
+        summary = "the second of two"
 
     register_pass(FirstPass)
     with pytest.raises(ValueError, match="pass 'test-twice' is defined by both"):
         register_pass(SecondPass)
+
+
+def test_a_pass_without_its_summary_is_refused():
+    """Every list of passes would fail on it, long after."""
+
+    class SilentPass(Pass):
+        name = "test-silent"
+
+    with pytest.raises(TypeError, match=r"pass class .*SilentPass needs a string 'summary'"):
+        register_pass(SilentPass)
+    assert find_pass("test-silent") is None
 
 
 def test_the_table_is_of_the_installed_release():
