@@ -1,7 +1,8 @@
-"""The state of a program's random numbers: seed and offset, an argument that every call reads and advances.
+"""The state of a program's random numbers: seed and offset, an argument that every call reads.
 
-To the runtime it is a buffer like those of a batch norm: each call writes the new state back.  Every random op of a
-call draws at its own step, so that no two of them see the same numbers.
+To the runtime it is a buffer like those of a batch norm: each call writes the new state back.  Under ``torch.compile``
+the caller passes a fresh state instead.  Every random op of a call draws at its own step, so that no two of them see
+the same numbers.
 """
 
 from dataclasses import dataclass, replace
@@ -19,6 +20,7 @@ from stepwell.support.bindings import ir
 from stepwell.support.dtypes import DType
 from stepwell.support.errors import ImportProgramError
 from stepwell.support.signature import GENERATOR, Signature
+from stepwell.support.structure import Structure
 
 
 @dataclass(eq=False)
@@ -31,16 +33,41 @@ class _State:
 
 
 def with_generator(graph: Any, interface: Interface) -> Interface:
-    """Return the interface with an argument and a result for the generator's state, where a graph draws at all."""
-    if not any(node.op == "call_function" and str(node.target) in RANDOM_TARGETS for node in graph.nodes):
+    """Return the interface with an argument and a result for the generator's state, where a graph draws at all.
+
+    One that has such an argument already stays as it is.
+    """
+    if state_of(interface) is not None or not _draws(graph):
         return interface
+    argument = _state_argument(interface)
+    result = ProgramResult(_State(f"next_{argument.name}", argument.node.meta), "buffer", argument.name)
+    return replace(interface, arguments=(*interface.arguments, argument), results=(*interface.results, result))
+
+
+def with_passed_generator(graph: Any, interface: Interface) -> Interface:
+    """Return the interface with the generator's state as the last positional argument, where a graph draws at all."""
+    if not _draws(graph):
+        return interface
+    positional, keyword = interface.inputs.children
+    children = (*positional.children, Structure.leaf(len(interface.arguments)))
+    inputs = replace(interface.inputs, children=(replace(positional, children=children), keyword))
+    return replace(interface, arguments=(*interface.arguments, _state_argument(interface)), inputs=inputs)
+
+
+def state_of(interface: Interface) -> Argument | None:
+    """Return the argument that is the generator's state, or None."""
+    return next((argument for argument in interface.arguments if argument.kind == GENERATOR), None)
+
+
+def _draws(graph: Any) -> bool:
+    return any(node.op == "call_function" and str(node.target) in RANDOM_TARGETS for node in graph.nodes)
+
+
+def _state_argument(interface: Interface) -> Argument:
     taken = {argument.name for argument in interface.arguments}
     name = next(name for name in (GENERATOR, *(f"{GENERATOR}_{n}" for n in range(len(taken)))) if name not in taken)
     meta = {"val": torch.empty(2, dtype=torch.int64, device="meta")}
-    before, after = _State(name, meta), _State(f"next_{name}", meta)
-    argument = Argument(before, name, GENERATOR, persistent=False)
-    result = ProgramResult(after, "buffer", name)
-    return replace(interface, arguments=(*interface.arguments, argument), results=(*interface.results, result))
+    return Argument(_State(name, meta), name, GENERATOR, persistent=False)
 
 
 def initial_states(signature: Signature) -> dict[str, Any]:

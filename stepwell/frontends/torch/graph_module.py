@@ -4,7 +4,7 @@ from typing import Any
 
 import torch
 
-from stepwell.frontends.torch.generator import initial_states
+from stepwell.frontends.torch.generator import with_passed_generator
 from stepwell.frontends.torch.importer import Importer
 from stepwell.frontends.torch.interface import Argument, Interface, ProgramResult
 from stepwell.frontends.torch.program import build_module
@@ -18,7 +18,8 @@ def from_graph_module(graph_module: Any) -> Module:
 
     Its tensors are the caller's, weights among them: the module has no parameters.  A placeholder with a symbolic
     integer is an argument, too, unless the sizes of the tensors tell its value; arguments have the names of their
-    placeholders.
+    placeholders.  Where the graph draws random numbers, the last argument is of kind "generator": the state to draw
+    from, seed and offset, int64[2], which the caller passes anew to each call.
 
     Returns:
         A module at stage ``graph``.
@@ -29,11 +30,11 @@ def from_graph_module(graph_module: Any) -> Module:
         ImportProgramError: it needs something else that stepwell does not do; ``node`` names where.
     """
     graph = graph_module.graph
-    interface = _interface(graph)
+    interface = with_passed_generator(graph, _interface(graph))
     arguments = [(argument.name, argument.node.meta["val"]) for argument in interface.arguments]
     importer = Importer(size_table(arguments, _ranges(arguments)), {})
     operation, signature = build_module(importer, graph, interface)
-    return Module(operation, initial_states(signature), signature)
+    return Module(operation, {}, signature)
 
 
 def _interface(graph: Any) -> Interface:

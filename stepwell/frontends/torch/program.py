@@ -24,7 +24,7 @@ from stepwell.frontends.torch.converters.shape import permute
 from stepwell.frontends.torch.decomposed_types import check_result_dtypes
 from stepwell.frontends.torch.decompositions import decompositions_for
 from stepwell.frontends.torch.direct import is_direct
-from stepwell.frontends.torch.generator import Generator, initial_states, with_generator
+from stepwell.frontends.torch.generator import Generator, initial_states, state_of, with_generator
 from stepwell.frontends.torch.guards import read_guards
 from stepwell.frontends.torch.importer import Importer
 from stepwell.frontends.torch.interface import Argument, Interface, ProgramResult, read_interface
@@ -212,8 +212,8 @@ def build_module(importer: Importer, graph: Any, interface: Interface) -> tuple[
                 if node.op == "call_function":
                     importer.import_node(node)
             raise_refusals(importer.refusals)
-            if importer.generator is not None:
-                importer.bind(interface.results[-1].value, importer.generator.next_state())
+            if importer.generator is not None and (result := _next_state(interface)) is not None:
+                importer.bind(result.value, importer.generator.next_state())
             interface = _with_host_sizes(importer, interface)
             orders = [_order(importer, result) for result in interface.results]
             found = [
@@ -225,6 +225,12 @@ def build_module(importer: Importer, graph: Any, interface: Interface) -> tuple[
         function.attributes["function_type"] = ir.TypeAttr.get(kind)
         signature = _signature(importer, interface, metas, list(map(meta_of_value, found)), orders)
     return module.operation, signature
+
+
+def _next_state(interface: Interface) -> ProgramResult | None:
+    """Return the result that is the generator's new state; None where the caller passes a state to each call."""
+    state = state_of(interface)
+    return next((result for result in interface.results if state is not None and result.target == state.name), None)
 
 
 def _argument_meta(importer: Importer, argument: Argument) -> TensorMeta:

@@ -5,11 +5,11 @@ from typing import Any
 
 from torch._dynamo.backends.common import aot_autograd
 from torch._dynamo.symbolic_convert import InstructionTranslator
-from torch._functorch.partitioners import min_cut_rematerialization_partition
 
 from stepwell.frontends.torch.decompositions import default_decompositions
-from stepwell.frontends.torch.dynamo.graph_compiler import CompileModule, GraphCompiler, is_random
+from stepwell.frontends.torch.dynamo.graph_compiler import CompileModule, GraphCompiler
 from stepwell.frontends.torch.dynamo.options import GraphOptions
+from stepwell.frontends.torch.dynamo.randomness import is_random, partition_directions
 
 
 def compile_captured(
@@ -41,16 +41,17 @@ def compile_captured(
 
     backend = aot_autograd(
         fw_compiler=compile_graph,
-        decompositions=_decompositions(),
-        partition_fn=min_cut_rematerialization_partition,
+        decompositions=_decompositions(chosen),
+        partition_fn=partition_directions,
     )
     compiled: Callable[..., Any] = backend(captured, example_inputs)
     return compiled
 
 
-def _decompositions() -> dict[Any, Callable[..., Any]]:
-    """Return stepwell's table without random calls: torch runs those whole, so that their numbers are eager's."""
-    return {op: rewrite for op, rewrite in default_decompositions().items() if not is_random(op)}
+def _decompositions(options: GraphOptions) -> dict[Any, Callable[..., Any]]:
+    """Return stepwell's table; without random calls, where torch is to run those."""
+    table: dict[Any, Callable[..., Any]] = default_decompositions()
+    return {op: table[op] for op in table if not (options.eager_random and is_random(op))}
 
 
 def _boxed(function: Callable[..., Any]) -> Callable[[list[Any]], Any]:

@@ -7,9 +7,10 @@ from typing import Any, TypeVar
 
 import torch
 
-from stepwell.frontends.torch.dynamo.calls import Call, part_call
+from stepwell.frontends.torch.dynamo.calls import PartCall, part_call
 from stepwell.frontends.torch.dynamo.options import GraphOptions
 from stepwell.frontends.torch.dynamo.partition import Part, partition
+from stepwell.frontends.torch.dynamo.randomness import is_random
 from stepwell.frontends.torch.dynamo.subgraph import host_module, part_module
 from stepwell.frontends.torch.graph_module import from_graph_module
 from stepwell.frontends.torch.node_sources import node_frames, source_location
@@ -47,7 +48,7 @@ class GraphCompiler:
         _complete_metadata(owner)
         graph, device_type = owner.graph, _device_type(owner.graph)
         refused = _foreign(graph, "cpu" if self._options.is_simulated else device_type)
-        random = {node for node in graph.nodes if is_random(node.target)}
+        random = {node for node in graph.nodes if self._options.eager_random and is_random(node.target)}
         refused |= {node: refuse_unknown(node) for node in graph.nodes if _is_call(node) and not is_known(node)}
         refused = {node: error for node, error in refused.items() if node not in random}
         compile_part = partial(self._compile_part, self._options.compile_arguments(device_type))
@@ -74,7 +75,7 @@ class GraphCompiler:
                 refused |= _refused(row[0], error)
         return made
 
-    def _compile_part(self, arguments: Mapping[str, Any], part: Part, module: Module) -> tuple[Call, list[str]]:
+    def _compile_part(self, arguments: Mapping[str, Any], part: Part, module: Module) -> PartCall:
         return part_call(part, module, self._compile_module(module, **arguments))
 
     def _check(self, graph: Any, refused: Mapping[Any, StepwellError]) -> None:
@@ -143,11 +144,6 @@ def _device_type(graph: Any) -> str:
     """Return the device that most of a graph is about: a GPU, where there is one."""
     kinds = {tensor.device.type for node in graph.nodes for tensor in _tensors(node)}
     return "cuda" if "cuda" in kinds else "cpu"
-
-
-def is_random(target: Any) -> bool:
-    """Tell whether an op draws random numbers: torch runs those always, so that they are eager's."""
-    return torch.Tag.nondeterministic_seeded in getattr(target, "tags", ())
 
 
 def _foreign(graph: Any, device_type: str) -> dict[Any, StepwellError]:

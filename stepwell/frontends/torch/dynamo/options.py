@@ -24,6 +24,7 @@ class GraphOptions:
         pipeline_options: options of a named pipeline.
         check: "each-pass" to check every pass on made-up inputs.
         cuda_graphs: whether each set of shapes becomes a CUDA graph on a GPU; None for what the mode says.
+        eager_random: leave random calls to torch, so that their numbers are those of eager mode.
         fullgraph: whether a call that stepwell does not compile is an error; None for what torch.compile was told.
     """
 
@@ -34,6 +35,7 @@ class GraphOptions:
     pipeline_options: Mapping[str, Any] | None = None
     check: str | None = None
     cuda_graphs: bool | None = None
+    eager_random: bool = False
     fullgraph: bool | None = None
 
     @classmethod

@@ -14,6 +14,7 @@ from typing import Any
 
 import torch
 
+from stepwell.frontends.torch.dynamo.randomness import is_random
 from stepwell.frontends.torch.support_report import is_bookkeeping
 
 
@@ -84,13 +85,15 @@ def partition(graph: Any, refused: Collection[Any]) -> Partition:
 def _levels(graph: Any, refused: Collection[Any]) -> dict[Any, int]:
     """Return the level of each call: even for stepwell's, odd for torch's, that of its arguments for a size."""
     levels: dict[Any, int] = {}
-    # Calls with effects keep their order: random numbers must come out of the generator as they do in eager mode.
+    # Calls with effects keep their order: torch's random numbers must come out of the generator as they do in eager
+    # mode.  Those of a part come from a state of its own.
     last_effect = 0
     for node in graph.nodes:
         if node.op != "call_function":
             continue
         before = max((levels[source] for source in node.all_input_nodes if source in levels), default=0)
-        if _has_effect(node):
+        has_effect = _has_effect(node) and (node in refused or not is_random(node.target))
+        if has_effect:
             before = max(before, last_effect)
         if is_size(node):
             levels[node] = before
@@ -98,7 +101,7 @@ def _levels(graph: Any, refused: Collection[Any]) -> dict[Any, int]:
             levels[node] = levels[node.args[0]]
         else:
             levels[node] = before + (1 - before % 2 if node in refused else before % 2)
-        if _has_effect(node):
+        if has_effect:
             last_effect = levels[node]
     return levels
 
@@ -106,7 +109,7 @@ def _levels(graph: Any, refused: Collection[Any]) -> dict[Any, int]:
 def _has_effect(node: Any) -> bool:
     if not isinstance(node.target, torch._ops.OpOverload):
         return node.target is not operator.getitem and not is_size(node)
-    return bool(node.target._schema.is_mutable) or torch.Tag.nondeterministic_seeded in node.target.tags
+    return bool(node.target._schema.is_mutable) or is_random(node.target)
 
 
 def _given(graph: Any, levels: dict[Any, int]) -> set[Any]:

@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from stepwell.frontends.torch.dynamo.calls import Call
+from stepwell.frontends.torch.dynamo.calls import PartCall
 from stepwell.frontends.torch.dynamo.partition import Part, Partition
 
 
@@ -71,15 +71,23 @@ class _Host:
             self._made[node] = self.graph.node_copy(node, self.value)
         return self._made[node]
 
-    def call(self, part: Part, call: Call, names: Sequence[str], number: int) -> None:
-        """Add a call of a part; ``names`` are the inputs that it takes."""
+    def _passed(self, node: Any) -> Any:
+        """Return what a part is given for a node: for a token, which torch passes as None, a tensor of its type."""
+        return self.graph.call_function(torch.empty, (0,)) if _is_token(node) else self.value(node)
+
+    def call(self, part: Part, call: PartCall, number: int) -> None:
+        """Add a call of a part."""
+        function = call.function
         sources = {node.name: node for node in self._owner.graph.nodes}
 
         def run(*arguments: Any) -> Sequence[Any]:
-            return call(*arguments)
+            return function(*arguments)
 
         run.__name__ = run.__qualname__ = f"part_{number}"
-        results = self.graph.call_function(run, tuple(self.value(sources[name]) for name in names))
+        values = [self._passed(sources[name]) for name in call.names]
+        if call.draw_state is not None:
+            values.append(self.graph.call_function(call.draw_state))
+        results = self.graph.call_function(run, tuple(values))
         for position, node in enumerate(part.outputs):
             self._made[node] = self.graph.call_function(operator.getitem, (results, position))
 
@@ -89,19 +97,25 @@ class _Host:
         return torch.fx.GraphModule(self._owner, self.graph)
 
 
-def host_module(owner: Any, split: Partition, calls: Sequence[tuple[Call, Sequence[str]]]) -> Any:
+def _is_token(node: Any) -> bool:
+    """Tell whether a placeholder does nothing but keep calls with effects in order."""
+    ordering = torch.ops.higher_order.with_effects
+    return node.op == "placeholder" and any(user.target is ordering and user.args[0] is node for user in node.users)
+
+
+def host_module(owner: Any, split: Partition, calls: Sequence[PartCall]) -> Any:
     """Return a graph module that does what ``owner`` does, with a call for each part.
 
     Args:
         owner: the graph module that was taken apart.
         split: how.
-        calls: for each part a function of its inputs that returns its outputs, and the names of those inputs.
+        calls: what to run for each part; it returns the part's outputs.
     """
     host = _Host(owner)
     number = 0
     for step in split.steps:
         if isinstance(step, Part):
-            host.call(step, *calls[number], number)
+            host.call(step, calls[number], number)
             number += 1
         else:
             host.value(step)

@@ -115,7 +115,8 @@ def test_transformer_of_any_batch_and_length() -> None:
 
 
 def test_dropout() -> None:
-    check_training(Transformer(0.2), adamw, sentences(*[(3, 8)] * STEPS))
+    """With numbers of eager mode the losses are the same."""
+    check_training(Transformer(0.2), adamw, sentences(*[(3, 8)] * STEPS), options={"eager_random": True})
 
 
 def test_loss_inside_and_accumulated_gradients() -> None:
