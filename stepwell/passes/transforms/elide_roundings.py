@@ -1,7 +1,8 @@
 """Keep values in float32 between the ops of a kernel, where the program rounds them to a narrow float in between.
 
 Takes and gives any stage.  ``extf(truncf(x))`` to the type of ``x`` becomes ``x``: a kernel of float16 or bfloat16
-rounds where its results are stored, not after every op.  Leaves other widths alone, and narrowings that do not widen.
+rounds where its results are stored, not after every op.  Leaves other widths alone, narrowings that do not widen, and
+those with a rounding mode: the program itself asks for them, as ``x - x.half().float()`` does.
 A pipeline that must match eager torch bit for bit omits this pass.
 """
 
@@ -11,6 +12,8 @@ from typing import Any, ClassVar
 from stepwell.passes.base import Pass, register_pass
 from stepwell.support.bindings import ir
 
+# The attribute of a narrowing that the program asks for.
+ROUNDING_MODE = "roundingmode"
 _NARROW = ("f16", "bf16")
 
 
@@ -46,6 +49,8 @@ def _narrowing(widening: Any) -> Any:
     if isinstance(owner, ir.Block) or owner.operation.name != "arith.truncf":
         return None
     narrowing = owner.operation
+    if ROUNDING_MODE in narrowing.attributes:
+        return None
     source = narrowing.operands[0].type
     same = source == widening.results[0].type
     return narrowing if same and _element(widening.operands[0].type) in _NARROW and _element(source) == "f32" else None

@@ -18,6 +18,7 @@ from typing import Any, ClassVar
 
 from stepwell.passes.base import Pass, option, register_pass
 from stepwell.passes.transforms.arithmetic import Number, element_of, reshaped
+from stepwell.passes.transforms.elide_roundings import ROUNDING_MODE
 from stepwell.support.bindings import arith, ir
 from stepwell.support.stages import Stage
 
@@ -42,8 +43,12 @@ class ExpandNarrowFloatsPass(Pass):
         native = _NARROW if self.bfloat16 else ("f16",)
 
         def visit(child: Any) -> Any:
-            if child.name in _CONVERSIONS and not _is_native(child, native):
-                conversions.append(child)
+            if child.name in _CONVERSIONS:
+                if not _is_native(child, native):
+                    conversions.append(child)
+                elif ROUNDING_MODE in child.attributes:
+                    # To nearest, as the instruction rounds anyway; LLVM would call for a strict one.
+                    del child.attributes[ROUNDING_MODE]
             return ir.WalkResult.ADVANCE
 
         op.walk(visit)

@@ -173,6 +173,20 @@ class _Bits(torch.nn.Module):
         return [view for x, y in pairs for view in (x.view(y.dtype), y.view(x.dtype))]
 
 
+class _ThereAndBack(torch.nn.Module):
+    def forward(self, x: torch.Tensor) -> list[torch.Tensor]:
+        narrow = [x.to(torch.float16), x.to(torch.bfloat16)]
+        return [result for y in narrow for result in (x - y.float(), y.double(), y.float().t().contiguous())]
+
+
+def test_casts_of_the_program_round() -> None:
+    """What a program loses by narrowing is lost, though the kernel that widens again holds the number itself."""
+    x = Inputs().floats(9, 33)
+    found = compile_to_test(torch.export.export(_ThereAndBack(), (x,)))(x)
+    for got, wanted in zip(found, _ThereAndBack()(x), strict=True):
+        assert torch.equal(got, wanted)
+
+
 def test_bits_as_other_dtypes() -> None:
     """Float64 has no say in it: bits are compared as they are."""
     draw = Inputs()

@@ -59,4 +59,4 @@ def lower_bitcast(build: Builder, op: Any, operand: Tensor) -> Tensor:
 
 @lowers(ConvertOp)
 def lower_convert(build: Builder, op: Any, operand: Tensor) -> Tensor:
-    return build.convert(operand, result_meta(op).dtype)
+    return build.convert(operand, result_meta(op).dtype, exactly=True)

@@ -237,12 +237,20 @@ class Builder:
         (value,) = self.generic(pairs, [(output, identity)], ["parallel"] * rank, wrapped)
         return Tensor(value, meta)
 
-    def convert(self, item: Tensor, dtype: DType) -> Tensor:
-        """Cast every element as torch casts it."""
+    def convert(self, item: Tensor, dtype: DType, *, exactly: bool = False) -> Tensor:
+        """Cast every element as torch casts it.
+
+        ``exactly``: the cast is the program's own, so that its rounding is not left out where the kernel widens again.
+        """
         if item.meta.dtype is dtype:
             return item
         source = item.meta.dtype
-        return self.pointwise(item.meta.with_dtype(dtype), [item], lambda x: cast_scalar(x, source, dtype))
+
+        def cast(scalar: Any) -> Any:
+            wide = cast_scalar(scalar, source, dtype)
+            return narrow(wide, dtype, exactly=True) if exactly else wide
+
+        return self.pointwise(item.meta.with_dtype(dtype), [item], cast)
 
     # -- padding and slices -----------------------------------------------------------------------------------------
 

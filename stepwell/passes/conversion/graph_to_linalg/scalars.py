@@ -23,11 +23,14 @@ def widen(scalar: Any) -> Any:
     return scalar
 
 
-def narrow(scalar: Any, dtype: DType) -> Any:
-    """Round a float32 scalar to a ``dtype`` of 16 or 8 bits; leave other scalars alone."""
+def narrow(scalar: Any, dtype: DType, *, exactly: bool = False) -> Any:
+    """Round a float32 scalar to a ``dtype`` of 16 or 8 bits; leave other scalars alone.
+
+    ``exactly`` names the rounding mode, which keeps ``elide-roundings`` from leaving it out.
+    """
     target = element_type(dtype)
     if scalar.type != target and dtype.is_narrow_float:
-        return arith.truncf(target, scalar)
+        return arith.truncf(target, scalar, roundingmode=arith.RoundingMode.to_nearest_even if exactly else None)
     return scalar
 
 

@@ -36,3 +36,15 @@ func.func @other_widths(%x: f64, %y: f16) -> (f64, f32, f64) {
   %4 = arith.extf %3 : f16 to f64
   return %1, %2, %4 : f64, f32, f64
 }
+
+// A cast of the program's own.
+// CHECK-LABEL: func.func @asked_for
+// CHECK-SAME: %[[X:.*]]: f32
+func.func @asked_for(%x: f32) -> f32 {
+  // CHECK-NEXT: %[[N:.*]] = arith.truncf %[[X]] to_nearest_even
+  // CHECK-NEXT: %[[W:.*]] = arith.extf %[[N]]
+  // CHECK-NEXT: return %[[W]]
+  %0 = arith.truncf %x to_nearest_even : f32 to f16
+  %1 = arith.extf %0 : f16 to f32
+  return %1 : f32
+}
