@@ -39,6 +39,7 @@ class Outputs:
             for number, result in enumerate(signature.results)
             if result.order
         }
+        self._is_plain = not self._back and _is_plain(signature)
         positions = {signature.arguments[number].name: at for at, number in enumerate(numbers)}
         written = [(number, result.target) for number, result in enumerate(signature.results) if result.target]
         # Result number -> position among the user's tensors.
@@ -97,6 +98,9 @@ class Outputs:
             return out
         given = {} if out is None else {number: value for number, _, value in self._flat(out)}
         specs = self._signature.results
+        if self._is_plain and not given:
+            found = [value for _, value in results]
+            return tuple(found) if self._signature.outputs.children else found[0]
 
         def value(number: int) -> Any:
             if number in given:
@@ -159,3 +163,12 @@ class Outputs:
             )
         if kind is NUMPY and not value.flags.writeable:
             raise ArgumentError(f"'{path}' is read-only")
+
+
+def _is_plain(signature: Signature) -> bool:
+    """Tell whether the user gets the results as they are: one, or all in a tuple, in order."""
+    outputs = signature.outputs
+    leaves = outputs.children if outputs.kind == "tuple" else (outputs,)
+    numbers = [leaf.value for leaf in leaves if leaf.kind == "leaf"]
+    plain = all(result.kind == "user" for result in signature.results)
+    return plain and len(leaves) == len(numbers) > 0 and numbers == [*range(len(signature.results))]

@@ -27,15 +27,13 @@ class BoundTable(BoundProgram):
     Attributes:
         workspace_per_thread: bytes of scratch memory that the hungriest launch needs for each thread.
         table: the launcher's rows, with offsets where addresses will be.
-        patches: indices into the table of what an address must be added to.
-        patch_bases: number of the base whose address it is, for each of them.
+        bases: for each word of the table the number of the base whose address must be added to it.
         launches: (number, first word, last word exclusive) of the launches that have something to write.
     """
 
     workspace_per_thread: int
     table: NDArray[np.int64]
-    patches: NDArray[np.int64]
-    patch_bases: NDArray[np.int64]
+    bases: NDArray[np.int64]
     launches: tuple[tuple[int, int, int], ...]
 
 
@@ -89,26 +87,23 @@ class CpuProgram:
     def bind(self, sizes: Mapping[str, int]) -> BoundTable:
         """Return the program for these sizes."""
         table: list[int] = []
-        patches: list[tuple[int, int]] = []
+        bases: list[int] = []
         launches: list[tuple[int, int, int]] = []
         workspace = 0
         for number, launch in self._binder.launches(sizes):
             start = len(table)
             places = self._binder.arguments(number, launch, sizes)
             table += row(self._addresses[launch.kernel], [place.offset for place in places])
-            patches += [
-                (start + argument_position(position), place.base)
-                for position, place in enumerate(places)
-                if place.base != Bases.FIXED
-            ]
+            bases += [Bases.FIXED] * (len(table) - start)
+            for position, place in enumerate(places):
+                bases[start + argument_position(position)] = place.base
             launches.append((number, start, len(table)))
             workspace = max(workspace, self._binder.infos[launch.kernel].workspace_per_thread)
         return BoundTable(
             **vars(self._binder.bind(sizes)),
             workspace_per_thread=workspace,
             table=np.array(table, np.int64),
-            patches=np.array([position for position, _ in patches], np.int64),
-            patch_bases=np.array([base for _, base in patches], np.int64),
+            bases=np.array(bases, np.int64),
             launches=tuple(launches),
         )
 
@@ -146,14 +141,11 @@ class CpuProgram:
 
     def calls(self, bound: BoundTable, addresses: Sequence[int], frame: Frame) -> Calls:
         """Return the calls of kernels on arguments and results at these addresses, with this scratch memory."""
-        bases = np.array((0, frame.arena, frame.workspace, frame.status, *addresses), np.int64)
-        table = bound.table
-        if bound.launches:
-            table = table.copy()
-            table[bound.patches] += bases[bound.patch_bases]
+        places = (0, frame.arena, frame.workspace, frame.status, *addresses)
+        table = bound.table + np.array(places, np.int64)[bound.bases]
         start = address_of(table)
         copies = [
-            (int(bases[copy.target.base]) + copy.target.offset, int(bases[copy.source.base]) + copy.source.offset)
+            (places[copy.target.base] + copy.target.offset, places[copy.source.base] + copy.source.offset)
             for copy in bound.copies
         ]
         return Calls(bound, frame, table, start, start + table.nbytes, copies)
