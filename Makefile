@@ -46,7 +46,7 @@ unit: $(STAMP)
 conformance-slice: $(STAMP)  ## a part of the conformance run, another one with each commit
 	$(BIN)/pytest -q tests/conformance
 
-# DTYPES, OPS, SAMPLES, SEED choose; ARGS=--record puts what is refused into the list.
+# DTYPES, OPS, SAMPLES (of each op, 0 for all), SEED choose; ARGS=--record puts what is refused into the list.
 conformance: $(STAMP)  ## torch's OpInfo database, every op and dtype, and docs/conformance.md (under 40 minutes)
 	PYTHONPATH=tests/conformance $(BIN)/python -m conformance --write $(ARGS)
 

@@ -19,7 +19,7 @@ from stepwell.runtime.devices.opening import require_device
 from stepwell.runtime.executable import Executable
 from stepwell.runtime.parts import Part, choose_part
 from stepwell.support.bindings import ir
-from stepwell.support.errors import DeviceError, InvalidOptionError
+from stepwell.support.errors import DeviceError, InvalidOptionError, PassFailure
 from stepwell.support.locations import plain_location
 from stepwell.support.module import Module
 from stepwell.support.stages import STAGE_ATTRIBUTE, Stage
@@ -194,7 +194,7 @@ def _compile_for(
     recorder = StageRecorder()
     checker = _checker(check, module)
     instruments: list[Any] = [recorder] if checker is None else [recorder, checker]
-    _beyond(head, module.stage).run(module, instruments=instruments)
+    module = _run_head(_beyond(head, module.stage), module, instruments, quick=checker is None)
     _check_end(module)
     module = _with_signature(module)
     if checker is not None:
@@ -208,6 +208,19 @@ def _compile_for(
     plan = translate(module.operation, {name: kernel.info for name, kernel in compiled.items()}, module.signature)
     inspector = ProgramInspector(recorder.bytecode, kernel_pipeline, objects, target, again)
     return Part(target, plan, objects, module.parameters), inspector
+
+
+def _run_head(head: Pipeline, module: Module, instruments: Sequence[Any], *, quick: bool) -> Module:
+    """Run the passes on the whole program; a ``quick`` run that fails is done again to find out why."""
+    if quick and not _user_modules(head):
+        copy = module.clone()
+        try:
+            head.run(module, instruments=instruments, quick=True)
+            return module
+        except PassFailure:
+            module = copy
+    head.run(module, instruments=instruments)
+    return module
 
 
 def _road(pipeline: str | Pipeline | None, target: Target, options: Mapping[str, Any] | None) -> Pipeline:

@@ -1,7 +1,7 @@
 """Element types, as torch, numpy and MLIR spell them."""
 
 from enum import Enum
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any
 
 import ml_dtypes
@@ -84,6 +84,7 @@ class DType(Enum):
             return np.asarray(array).astype(self.numpy)
 
     @classmethod
+    @cache
     def from_name(cls, name: str) -> "DType":
         """Return the type called ``name`` ("float32", "torch.float32"); raises KeyError."""
         label = name.removeprefix("torch.")
@@ -93,6 +94,7 @@ class DType(Enum):
         raise KeyError(f"unsupported dtype '{name}'; supported are {', '.join(d.label for d in cls)}")
 
     @classmethod
+    @cache
     def from_mlir(cls, text: str) -> "DType":
         """Return the type that MLIR prints as ``text``; raises KeyError."""
         for dtype in cls:

@@ -8,7 +8,7 @@ expressions.  Division and remainder round towards minus infinity, as Python's d
 import ast
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any, Union
 
 Operand = Union["Expr", int]
@@ -40,6 +40,7 @@ class Expr:
     terms: tuple[tuple[Monomial, int], ...]
 
     @classmethod
+    @lru_cache(4096)
     def const(cls, value: int) -> "Expr":
         """Return the constant ``value``."""
         return cls((((), int(value)),) if value else ())

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import torch
 from conformance import records
-from conformance.database import Sample, chosen, copy_tensor
+from conformance.database import Sample, chosen, copy_tensor, kind_of
 from conformance.examination import Examination
 from conformance.judgement import difference, implausible, with_places_as_values
 from conformance.records import complaints, read_results
@@ -37,6 +37,23 @@ def test_every_sample_of_a_batch_has_its_own_verdict() -> None:
     found = Examination("mixed").verdicts(batch)
     assert [found[index].kind for index in range(5)] == [RIGHT, REFUSED, NOT_EXPORTED, RIGHT, RIGHT]
     assert "aten.linalg_eig" in found[1].reason
+
+
+def test_what_torch_does_not_export_costs_the_others_nothing() -> None:
+    batch = [_sample(number, _exports_not if number in (1, 2, 5) else torch.sin, torch.rand(3)) for number in range(7)]
+    examination = Examination("mixed")
+    found = examination.verdicts(batch)
+    assert [number for number in range(7) if found[number].kind == NOT_EXPORTED] == [1, 2, 5]
+    assert sum(verdict.kind == RIGHT for verdict in found.values()) == 4
+
+
+def test_samples_of_a_kind_share_a_program() -> None:
+    x = torch.rand(4, 4)
+    batch = [_sample(0, torch.sin, x), _sample(1, torch.sin, torch.rand(4, 4)), _sample(2, torch.sin, x.t())]
+    assert kind_of(batch[0]) == kind_of(batch[1]) != kind_of(batch[2])
+    assert kind_of(_sample(0, torch.add, x, x)) != kind_of(_sample(0, torch.add, x, x.clone()))
+    found = Examination("sin").verdicts([*batch, _sample(3, torch.sin, torch.rand(4, 4))])
+    assert [found[index].kind for index in range(4)] == [RIGHT] * 4
 
 
 def test_a_wrong_program_is_wrong() -> None:
@@ -174,13 +191,14 @@ def test_the_page_counts_and_groups() -> None:
     result = {
         "road": "cpu",
         "dtype": "float32",
+        "bound": 2,
         "seconds": {"export": 1, "compile": 2},
         "commit": "abc",
         "versions": {"torch": "2.13.0"},
         "ops": {op: tally.to_json() for op, tally in tallies.items()},
     }
     text = page([result, {**result, "dtype": "int64", "ops": {"a": _tally(Verdict(REFUSED, "no")).to_json()}}])
-    assert "| float32 | 3 | 2 | 3 | 3 | 2 | 1 | 0 | 0 | 0 | 3 | abc | 2.13.0 |" in text
+    assert "| float32 | 3 | 2 | 2 | 3 | 3 | 2 | 1 | 0 | 0 | 0 | 3 | abc | 2.13.0 |" in text
     assert "| no | a (int64), b |" in text
 
 

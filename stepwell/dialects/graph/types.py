@@ -57,18 +57,21 @@ def tensor_type(meta: TensorMeta) -> "ir.RankedTensorType":
 def meta_of(value: Any) -> TensorMeta:
     """Return shape and element type of a value or type; raises ValueError where they are no graph tensor."""
     kind = ir.RankedTensorType(value if isinstance(value, ir.Type) else value.type)
+    dtype = DType.from_mlir(str(kind.element_type))
+    if kind.has_static_shape:
+        return TensorMeta(tuple(map(Expr.const, kind.shape)), dtype)
     encoding = [ir.StringAttr(text).value for text in ir.ArrayAttr(kind.encoding)] if kind.encoding else []
     names = iter(encoding)
     shape = []
-    for dim in range(kind.rank):
+    for dim, size in enumerate(kind.shape):
         if kind.is_dynamic_dim(dim):
             name = next(names, None)
             if name is None:
                 raise ValueError(f"type {kind} names no size for dimension {dim}")
             shape.append(Expr.parse(name))
         else:
-            shape.append(Expr.const(kind.get_dim_size(dim)))
-    return TensorMeta(tuple(shape), DType.from_mlir(str(kind.element_type)))
+            shape.append(Expr.const(size))
+    return TensorMeta(tuple(shape), dtype)
 
 
 def broadcast_shapes(*shapes: Shape) -> Shape:

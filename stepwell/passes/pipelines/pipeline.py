@@ -169,6 +169,7 @@ class Pipeline:
         instruments: "Sequence[Instrument]" = (),
         verify_each: bool = True,
         reproducer: bool = True,
+        quick: bool = False,
     ) -> None:
         """Run on a module (ours, or an MLIR operation of kind ``anchor``), which changes in place.
 
@@ -177,6 +178,8 @@ class Pipeline:
             instruments: what watches each pass.
             verify_each: check the IR after every pass.
             reproducer: write a file that repeats a failing pass.
+            quick: check what MLIR itself checks after each pass, and keep no copies: an error says little, and whoever
+                meets one runs a copy again to learn more.
 
         Raises:
             PassFailure: a pass refused or broke; the error holds its diagnostics and the IR before it.
@@ -184,7 +187,7 @@ class Pipeline:
         """
         from stepwell.passes.pipelines.runner import run
 
-        run(self, module, instruments=instruments, verify_each=verify_each, reproducer=reproducer)
+        run(self, module, instruments=instruments, verify_each=verify_each, reproducer=reproducer, quick=quick)
 
     def bisect(self, module: Any, predicate: Callable[[Any], bool]) -> "Culprit | None":
         """Return the pass after which ``predicate`` no longer holds, or None where it holds at the end.

@@ -50,10 +50,15 @@ def run(
     verify_each: bool = True,
     reproducer: bool = True,
     forward_diagnostics: bool = False,
+    quick: bool = False,
 ) -> None:
     """Run ``pipeline`` on ``module`` in place; see ``Pipeline.run``.
 
-    ``forward_diagnostics`` lets the caller's own diagnostic handler see errors as they come.
+    Args:
+        pipeline, module, instruments, verify_each, reproducer: see there.
+        forward_diagnostics: let the caller's own diagnostic handler see errors as they come.
+        quick: check what MLIR itself checks after each pass, and keep no copies: an error says little, and whoever
+            meets one runs a copy again to learn more.
     """
     from stepwell.passes.pipelines.failures import FailedRun, explain_failure
 
@@ -63,16 +68,18 @@ def run(
             f"a pipeline on '{pipeline.anchor}' cannot run on '{op.name}'", fix=f"wrap it: {op.name}({pipeline})"
         )
     with op.context, ir.Location.unknown():
-        execution = Execution(tuple(instruments), verify_each)
+        execution = Execution(tuple(instruments), verify_each, quick)
         for node in execution.compile(pipeline):
             # Without ip=False the copy would go where the caller happens to insert.
-            before = op.clone(ip=False)
+            before = None if quick else op.clone(ip=False)
             with collect_diagnostics(op.context, forward=forward_diagnostics) as diagnostics:
                 try:
                     execution.run_node(node, op, ())
                     continue
                 except PassBroke as broke:
                     failure = broke.failure
+            if before is None:
+                raise failure from failure.__cause__
             failed = FailedRun(node.steps, pipeline.anchor, before, verify_each)
             explain_failure(failure, diagnostics, failed, write=reproducer)
             raise failure from failure.__cause__
@@ -97,10 +104,11 @@ class Level:
 
 @dataclass(frozen=True)
 class Execution:
-    """How passes are run: what watches them, and whether the IR is verified after each."""
+    """How passes are run: what watches them, and how the IR is verified after each."""
 
     instruments: tuple[Instrument, ...] = ()
     verify_each: bool = True
+    quick: bool = False
 
     def compile(self, pipeline: "Pipeline") -> tuple[Node, ...]:
         """Return what to run; refuses bad options of native passes."""
@@ -149,7 +157,7 @@ class Execution:
         for instrument in reversed(watching):
             instrument.after(event)
         if isinstance(step, Pass) and self.verify_each:
-            _verify(event.op, step.name)
+            _verify(event.op, step.name, quick=self.quick)
 
     def _counted(self, step: Pass | NativePass, act: Callable[[], None]) -> dict[str, Statistic]:
         if not self._wants_statistics:
@@ -220,10 +228,11 @@ def _apply(step: Pass, op: Any) -> None:
     raise PassBroke(failure)
 
 
-def _verify(op: Any, name: str) -> None:
+def _verify(op: Any, name: str, *, quick: bool) -> None:
     try:
         op.verify()
-        faults = verify_definitions(op)
+        # The end of each stage asks for these too.
+        faults = 0 if quick else verify_definitions(op)
     except ir.MLIRError:
         faults = 1
     if faults:

@@ -9,7 +9,7 @@ import time
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 
-from conformance.database import DEFAULT_SEED, DTYPES, names
+from conformance.database import BOUNDS, DEFAULT_SEED, DTYPES, names
 from conformance.records import complaints, read_refusals, read_results, road_name, write_refusals, write_results
 from conformance.supervisor import Supervisor, Task
 from conformance.table import write_page
@@ -23,7 +23,7 @@ def main() -> int:
     """Run what the options say; return the exit status: 1 where something is wrong, broken or newly refused."""
     options = _options()
     tasks = _tasks(options)
-    print(f"seed {options.seed}, {len(tasks)} ops and dtypes, {options.samples or 'all'} samples of each", flush=True)
+    print(f"seed {options.seed}, {len(tasks)} ops and dtypes", flush=True)
     progress = _Progress(len(tasks))
     supervisor = Supervisor(options.workers, options.seconds, progress.report)
     with contextlib.suppress(KeyboardInterrupt):
@@ -39,10 +39,15 @@ def main() -> int:
         print(f"{op} {dtype}: torch has no samples: {note}")
     road = road_name(options.target, options.device)
     if options.write:
-        facts = {"seed": options.seed, "bound": options.samples}
-        write_results(
-            road, tallies, {dtype: {**facts, "seconds": _rounded(progress.phases[dtype])} for dtype in options.dtypes}
-        )
+        facts = {
+            dtype: {
+                "seed": options.seed,
+                "bound": _bound(options, dtype),
+                "seconds": _rounded(progress.phases[dtype]),
+            }
+            for dtype in options.dtypes
+        }
+        write_results(road, tallies, facts)
         write_page(read_results())
     if options.record:
         write_refusals(tallies)
@@ -86,13 +91,18 @@ def _tasks(options: argparse.Namespace) -> list[Task]:
         sys.exit(f"unknown dtypes {unknown}; known are {', '.join(DTYPES)}")
     return [
         Task(
-            *(name, dtype, options.seed, options.target, options.device, options.samples or None),
+            *(name, dtype, options.seed, options.target, options.device, _bound(options, dtype)),
             elements=_SIMULATED_ELEMENTS if options.device.startswith("sim") else None,
         )
         for dtype in options.dtypes
         for name in names(dtype)
         if not options.ops or name in options.ops
     ]
+
+
+def _bound(options: argparse.Namespace, dtype: str) -> int | None:
+    """Return how many samples of each op are run with a dtype; None for all."""
+    return BOUNDS[dtype] if options.samples is None else options.samples or None
 
 
 def _options(arguments: Sequence[str] | None = None) -> argparse.Namespace:
@@ -107,7 +117,9 @@ def _options(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="conformance", description=__doc__)
     parser.add_argument("--dtypes", type=words, default=words(setting("DTYPES", " ".join(DTYPES))))
     parser.add_argument("--ops", type=words, default=words(setting("OPS", "")), help="all where left out")
-    parser.add_argument("--samples", type=int, default=int(setting("SAMPLES", "8")), help="per op and dtype; 0 for all")
+    samples = os.environ.get("SAMPLES")
+    samples_help = "of each op; 0 for all; where left out, as many as the dtype has in database.BOUNDS"
+    parser.add_argument("--samples", type=int, default=int(samples) if samples else None, help=samples_help)
     parser.add_argument("--target", default=setting("TARGET", "cpu"))
     parser.add_argument("--device", default=setting("DEVICE", "cpu"))
     parser.add_argument("--seed", type=int, default=int(setting("SEED", str(DEFAULT_SEED))))

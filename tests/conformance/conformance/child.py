@@ -6,6 +6,7 @@ output goes to standard error.
 """
 
 import json
+import logging
 import os
 import sys
 import warnings
@@ -18,7 +19,7 @@ from conformance.database import Sample, chosen, samples
 from conformance.examination import Examination
 
 # Samples of one program: more would share more, and lose more where one of them fails.
-BATCH = 16
+BATCH = 64
 
 
 def main() -> None:
@@ -26,6 +27,8 @@ def main() -> None:
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
     warnings.filterwarnings("ignore")
+    # Torch writes pages about each call that it does not export.
+    logging.getLogger("torch").setLevel(logging.CRITICAL)
     torch.set_num_threads(1)
     answers.write("{}\n")
     answers.flush()

@@ -16,6 +16,16 @@ from torch.utils import _pytree as pytree
 
 DTYPES = ("float32", "float16", "bfloat16", "float64", "int64", "bool", "complex64")
 DEFAULT_SEED = 2026
+# How many samples of each op are run with a dtype where nobody says otherwise; None for all of them.
+BOUNDS: dict[str, int | None] = {
+    "float32": None,
+    "float16": 4,
+    "bfloat16": 4,
+    "float64": 4,
+    "int64": 4,
+    "bool": 4,
+    "complex64": 4,
+}
 
 # Their results are memory that nothing has written.
 UNINITIALISED = {
@@ -139,6 +149,23 @@ def chosen(
     distance = (len(small) - 1) / max(1, bound - 1)
     even = {small[round(number * distance)] for number in range(bound)}
     return sorted(even | {index for index in also if index < len(found)})
+
+
+def kind_of(sample: Sample) -> Any:
+    """Return what a program made of a sample depends on: everything but the values of its tensors."""
+    first: dict[int, int] = {}
+
+    def leaf(number: int, value: Any) -> Any:
+        if not isinstance(value, torch.Tensor):
+            return type(value), repr(value)
+        if value.layout is not torch.strided:
+            return id(value)
+        # Which tensors share memory.
+        shared = first.setdefault(value.untyped_storage().data_ptr(), number) if value.numel() else number
+        place = (value.stride(), value.storage_offset(), value.untyped_storage().nbytes(), shared)
+        return value.dtype, value.shape, place, value.is_conj(), value.is_neg()
+
+    return sample.function, str(sample.spec), tuple(leaf(number, value) for number, value in enumerate(sample.leaves))
 
 
 def copy_tensor(tensor: torch.Tensor) -> torch.Tensor:

@@ -2,6 +2,7 @@
 
 import time
 import traceback
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -11,7 +12,7 @@ import torch
 from torch.utils import _pytree as pytree
 
 import stepwell as sw
-from conformance.database import CANCELLING, CANCELLING_TOLERANCE, EXACT, UNINITIALISED, Sample, copy_tensor
+from conformance.database import CANCELLING, CANCELLING_TOLERANCE, EXACT, UNINITIALISED, Sample, copy_tensor, kind_of
 from conformance.judgement import difference, implausible, same, with_places_as_values
 from conformance.verdicts import CRASHED, NOT_EXPORTED, REFUSED, RIGHT, WRONG, Verdict
 from stepwell.frontends.torch import from_exported_program
@@ -38,18 +39,24 @@ class _Program(torch.nn.Module):
 
     Each call is a module of its own, which its nodes remember.  The first argument is not used: results are torch's
     tensors where an argument is one, and some ops take none.
+
+    Attributes:
+        current: which call runs; None before and after.
     """
 
     def __init__(self, samples: Sequence[Sample]) -> None:
         super().__init__()
         self.calls = torch.nn.ModuleList(map(_Call, samples))
+        self.current: int | None = None
 
     def forward(self, _: torch.Tensor, *tensors: torch.Tensor) -> list[Any]:
         results, start = [], 0
-        for call in self.calls:
+        for number, call in enumerate(self.calls):
+            self.current = number
             end = start + len(call.sample.tensors)
             results.append(call(*tensors[start:end]))
             start = end
+        self.current = None
         return results
 
 
@@ -68,10 +75,17 @@ class _Imported:
 
 @dataclass
 class _Failed:
-    """Why a program cannot be exported or imported; ``blamed`` are the calls that stand in its way, where known."""
+    """Why a program cannot be exported or imported.
+
+    Attributes:
+        verdict: on the whole.
+        blamed: the calls that stand in its way, where known.
+        current: the call at which exporting ended, where it was one.
+    """
 
     verdict: Verdict
     blamed: dict[int, Verdict] = field(default_factory=dict)
+    current: int | None = None
 
 
 @dataclass
@@ -89,39 +103,73 @@ class Examination:
     target: str = "cpu"
     device: str = "cpu"
     seconds: dict[str, float] = field(default_factory=dict)
+    _alike: dict[int, list[Sample]] = field(default_factory=dict)
 
     def verdicts(self, samples: Sequence[Sample]) -> dict[int, Verdict]:
-        """Return a verdict for the index of each sample."""
+        """Return a verdict for the index of each sample; samples that differ in values alone share a program's call."""
         found: dict[int, Verdict] = {}
-        for imported in self._import(list(samples), found):
+        groups: dict[Any, list[Sample]] = defaultdict(list)
+        for sample in samples:
+            groups[kind_of(sample)].append(sample)
+        self._alike = {group[0].index: group[1:] for group in groups.values()}
+        for imported in self._import([group[0] for group in groups.values()], found):
             self._compile(imported, found)
+        for first, others in self._alike.items():
+            # Where there is no result, there is none for others of the kind.
+            found |= {other.index: found[first] for other in others if other.index not in found}
         return found
 
     def _import(self, samples: list[Sample], found: dict[int, Verdict]) -> Iterator[_Imported]:
-        """Yield one program of all samples, or of those that can be imported; the others get their verdicts."""
+        """Yield programs of all samples that can be imported, as few as may be; the others get their verdicts."""
+        if not samples:
+            return
         whole = self._import_one(samples)
         if isinstance(whole, _Imported):
             yield whole
-            return
-        if len(samples) == 1:
+        elif len(samples) == 1:
             found[samples[0].index] = whole.verdict
-            return
-        if whole.blamed:
+        elif whole.blamed:
             found |= {samples[number].index: verdict for number, verdict in whole.blamed.items()}
             rest = [sample for number, sample in enumerate(samples) if number not in whole.blamed]
-            if rest:
-                yield from self._import(rest, found)
-            return
-        for sample in samples:
-            yield from self._import([sample], found)
+            yield from self._import(rest, found)
+        elif whole.current is not None:
+            yield from self._import(self._exportable(samples, whole, found), found)
+        else:
+            half = len(samples) // 2
+            yield from self._import(samples[:half], found)
+            yield from self._import(samples[half:], found)
 
-    def _import_one(self, samples: list[Sample]) -> "_Imported | _Failed":
+    def _exportable(self, samples: list[Sample], failed: _Failed, found: dict[int, Verdict]) -> list[Sample]:
+        """Return the samples that torch exports, given where it ended with all; the others get their verdicts."""
+        good: list[Sample] = []
+        outcome: Any = failed
+        while isinstance(outcome, _Failed) and outcome.current is not None:
+            good += samples[: outcome.current]
+            blamed, samples = samples[outcome.current], samples[outcome.current + 1 :]
+            # What torch says of a call may depend on those before it.
+            alone = self._export([blamed])
+            if isinstance(alone, _Failed):
+                found[blamed.index] = alone.verdict
+            else:
+                found[blamed.index] = outcome.verdict
+            outcome = self._export(samples) if samples else None
+        return good + samples
+
+    def _export(self, samples: list[Sample]) -> Any:
+        """Return the exported program of samples, or why there is none."""
         tensors = (_UNUSED, *(tensor for sample in samples for tensor in sample.tensors))
+        program = _Program(samples)
         with self._phase("export"):
             try:
-                program = torch.export.export(_Program(samples), tensors)
+                return torch.export.export(program, tensors)
             except Exception as error:  # whatever torch raises
-                return _Failed(Verdict(NOT_EXPORTED, _first_line(f"{type(error).__name__}: {error}")))
+                verdict = Verdict(NOT_EXPORTED, _first_line(f"{type(error).__name__}: {error}"))
+                return _Failed(verdict, current=program.current)
+
+    def _import_one(self, samples: list[Sample]) -> "_Imported | _Failed":
+        program = self._export(samples)
+        if isinstance(program, _Failed):
+            return program
         with self._phase("import"):
             try:
                 return _Imported(samples, from_exported_program(program))
@@ -133,10 +181,7 @@ class Examination:
         try:
             with self._phase("compile"):
                 run = sw.compile(imported.module, target=self.target, device=self.device, progress=False)
-            with self._phase("run"):
-                run.manual_seed(_DRAWS)
-                copies = [[copy_tensor(tensor) for tensor in sample.tensors] for sample in samples]
-                results = run(_UNUSED, *(tensor for chunk in copies for tensor in chunk))
+            self._run(run, samples, found)
         except Exception as error:
             if len(samples) == 1:
                 found[samples[0].index] = _failure(error)
@@ -144,10 +189,20 @@ class Examination:
             for half in (samples[: len(samples) // 2], samples[len(samples) // 2 :]):
                 for part in self._import(half, found):
                     self._compile(part, found)
-            return
-        with self._phase("judge"):
-            for sample, result, after in zip(samples, results, copies, strict=True):
-                found[sample.index] = self._judge(sample, result, after)
+
+    def _run(self, run: Any, samples: list[Sample], found: dict[int, Verdict]) -> None:
+        """Run a program with the values of all samples that it is for."""
+        alike = [[sample, *self._alike.get(sample.index, ())] for sample in samples]
+        for turn in range(max(map(len, alike))):
+            given = [group[min(turn, len(group) - 1)] for group in alike]
+            with self._phase("run"):
+                run.manual_seed(_DRAWS)
+                copies = [[copy_tensor(tensor) for tensor in sample.tensors] for sample in given]
+                results = run(_UNUSED, *(tensor for chunk in copies for tensor in chunk))
+            with self._phase("judge"):
+                for sample, group, result, after in zip(given, alike, results, copies, strict=True):
+                    if turn < len(group):
+                        found[sample.index] = self._judge(sample, result, after)
 
     def _judge(self, sample: Sample, result: Any, after: list[torch.Tensor]) -> Verdict:
         try:
@@ -171,7 +226,7 @@ def _fault(name: str, sample: Sample, got: Any) -> str:
     if name in UNINITIALISED:
         return difference(got, eager, eager, values=False)
     # Two draws of a few numbers may be equal by chance.
-    if not all(same(eager, _call(sample, seed)) for seed in range(2, 2 + _TRIES)):
+    if _draws(sample) and not all(same(eager, _call(sample, seed)) for seed in range(2, 2 + _TRIES)):
         random = difference(got, eager, eager, values=False)
         return random or implausible(got, [_call(sample, seed) for seed in range(_DRAWS)])
     exact = _exact(name, sample, eager)
@@ -192,9 +247,18 @@ def _near(got: Any, eager: Any) -> bool:
 
 def _call(sample: Sample, seed: int, change: Callable[[torch.Tensor], torch.Tensor] = copy_tensor) -> Any:
     """Return (result, arguments after the call) of eager torch."""
-    torch.manual_seed(seed)
+    # torch.manual_seed keeps a stack trace of each call for GPUs that come later.
+    torch.default_generator.manual_seed(seed)
     tensors = [change(tensor) for tensor in sample.tensors]
     return sample.call(tensors), tensors
+
+
+def _draws(sample: Sample) -> bool:
+    """Return whether eager torch draws random numbers for a sample."""
+    torch.default_generator.manual_seed(1)
+    before = torch.default_generator.get_state()
+    sample.call([copy_tensor(tensor) for tensor in sample.tensors])
+    return not torch.equal(before, torch.default_generator.get_state())
 
 
 def _exact(name: str, sample: Sample, eager: Any) -> Any:
