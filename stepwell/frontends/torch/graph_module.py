@@ -17,8 +17,8 @@ def from_graph_module(graph_module: Any) -> Module:
     """Import a ``torch.fx.GraphModule`` of functional ATen calls that returns a tuple of tensors.
 
     Its tensors are the caller's, weights among them: the module has no parameters.  A placeholder with a symbolic
-    integer is an argument, too, unless the sizes of the tensors tell its value; arguments have the names of their
-    placeholders.  Where the graph draws random numbers, the last argument is of kind "generator": the state to draw
+    integer is an argument, too, unless the sizes of the tensors tell its value; one with a symbolic float is a 0-d
+    float64 tensor.  Arguments have the names of their placeholders.  Where the graph draws random numbers, the last argument is of kind "generator": the state to draw
     from, seed and offset, int64[2], which the caller passes anew to each call.
 
     Returns:
@@ -49,6 +49,8 @@ def _interface(graph: Any) -> Interface:
         # Sums and products of known sizes are computed.
         if expr not in dims and (expr.is_Symbol or not expr.free_symbols <= known):
             arguments.append(Argument(node, node.name, "size"))
+    floats = [node for node in placeholders if isinstance(node.meta["val"], torch.SymFloat)]
+    arguments += [Argument(node, node.name, "scalar") for node in floats]
     (returned,) = next(node for node in graph.nodes if node.op == "output").args
     results = tuple(ProgramResult(value, "user") for value in returned)
     leaves = [tuple(Structure.leaf(number) for number in range(len(values))) for values in (arguments, results)]

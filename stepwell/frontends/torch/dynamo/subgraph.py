@@ -72,8 +72,13 @@ class _Host:
         return self._made[node]
 
     def _passed(self, node: Any) -> Any:
-        """Return what a part is given for a node: for a token, which torch passes as None, a tensor of its type."""
-        return self.graph.call_function(torch.empty, (0,)) if _is_token(node) else self.value(node)
+        """Return what a part is given for a node: a tensor for a float, or for a token, which torch passes as None."""
+        if _is_token(node):
+            return self.graph.call_function(torch.empty, (0,))
+        value = self.value(node)
+        if not isinstance(node.meta["val"], torch.SymFloat):
+            return value
+        return self.graph.call_function(torch.scalar_tensor, (value,), {"dtype": torch.float64})
 
     def call(self, part: Part, call: PartCall, number: int) -> None:
         """Add a call of a part."""

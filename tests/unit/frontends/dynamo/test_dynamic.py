@@ -85,6 +85,22 @@ def test_integer_arguments(counter: Any, agree: Check) -> None:
     assert counter.frame_count == 2
 
 
+def test_floats_of_sizes(counter: Any, agree: Check, warned: Any) -> None:
+    """What torch computes of sizes may be no integer: the gradient of a mean, a root."""
+
+    def function(x: torch.Tensor) -> torch.Tensor:
+        return x.square().mean(0) / x.shape[1] ** 0.5
+
+    compiled = torch.compile(function, backend=counter, dynamic=True, fullgraph=True)
+    for rows, columns in ((4, 6), (5, 3)):
+        x = torch.randn(rows, columns, requires_grad=True)
+        found, wanted = compiled(x), function(x)
+        agree(found, wanted)
+        agree(torch.autograd.grad(found.sum(), x), torch.autograd.grad(wanted.sum(), x))
+    assert counter.frame_count == 1
+    assert warned() == []
+
+
 def test_sizes_that_depend_on_data(agree: Check, warned: Any) -> None:
     """With one graph asked for, torch hands on what it would break at; one program finds out the sizes."""
 

@@ -149,6 +149,16 @@ def test_attention(agree: Check) -> None:
     agree(torch.compile(function, backend="stepwell", fullgraph=True)(*arguments), function(*arguments))
 
 
+def test_encoder_layers(agree: Check) -> None:
+    """Without gradients torch calls a whole layer as one op."""
+    model = torch.nn.TransformerEncoderLayer(16, 2, 32, batch_first=True).eval()
+    x, hidden = torch.randn(2, 5, 16), torch.rand(2, 5) > 0.7
+    hidden[:, 0] = False
+    compiled = torch.compile(model, backend="stepwell", fullgraph=True)
+    with torch.no_grad():
+        agree(compiled(x, src_key_padding_mask=hidden), model(x, src_key_padding_mask=hidden))
+
+
 def test_threads(agree: Check) -> None:
     """Several threads call the same compiled module, the first time too."""
     model = torch.nn.Sequential(torch.nn.Linear(7, 9), torch.nn.Tanh(), torch.nn.Linear(9, 2)).eval()
