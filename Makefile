@@ -8,7 +8,7 @@ WORKERS ?= 2
 # Libraries that cannot share an environment with the others: see tests/libraries/constraints.txt.
 LIBRARIES := .venv-libraries
 
-.PHONY: demo test lint lit unit conformance-slice conformance conformance-gpu models libraries libraries-survey models-gpu gpu-programs test-gpu ops-gpu wheel mutation bench bench-gpu clean
+.PHONY: demo test lint lit unit conformance-slice conformance conformance-gpu symbolic-sweep models libraries libraries-survey models-gpu gpu-programs test-gpu ops-gpu wheel mutation bench bench-gpu clean
 
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -53,6 +53,9 @@ conformance: $(STAMP)  ## torch's OpInfo database, every op and dtype, and docs/
 conformance-gpu: $(STAMP)  ## the same on the simulated GPU, one sample of each op
 	PYTHONPATH=tests/conformance TARGET=cuda:sm_90a DEVICE=sim SAMPLES=$(or $(SAMPLES),1) \
 	  $(BIN)/python -m conformance --write $(ARGS)
+
+symbolic-sweep: $(STAMP)  ## every converter with symbolic sizes: larger, odd, one and zero (slow; unit takes an eighth)
+	SYMBOLIC=all $(BIN)/pytest -n $(WORKERS) -q tests/unit/ops/test_symbolic_sizes.py
 
 models: $(STAMP)  ## whole models against eager
 	$(BIN)/pytest -n $(WORKERS) --dist worksteal -q tests/models -m "not long"

@@ -77,9 +77,9 @@ def read_interface(program: Any) -> Interface:
     users: list[Any] = []
     others: list[Argument] = []
     for spec in program.graph_signature.input_specs:
+        if spec.kind is InputKind.TOKEN:
+            continue  # which keeps calls in order that only check something
         if spec.kind not in _KINDS:
-            if spec.kind is InputKind.TOKEN:
-                raise ImportProgramError(_effects(program))
             raise ImportProgramError(f"input '{spec.arg.name}' is a {spec.kind.name.lower()}, which is not supported")
         node = placeholders[spec.arg.name]
         if spec.kind is InputKind.USER_INPUT:
@@ -110,16 +110,6 @@ def read_interface(program: Any) -> Interface:
     return Interface((*arguments, *others), results, inputs, outputs)
 
 
-def _effects(program: Any) -> str:
-    """Return why a program is refused whose calls torch keeps in order by a token."""
-    calls = [node for node in program.graph.nodes if node.op == "call_function" and "with_effects" in str(node.target)]
-    names = sorted({str(node.args[1]) for node in calls})
-    factorised = " (torch factorises matrices by LAPACK, which has no counterpart here)"
-    return f"calls with side effects are not supported: {', '.join(names)}" + (
-        factorised if "aten._linalg_check_errors.default" in names else ""
-    )
-
-
 def _read_results(program: Any, arguments: Sequence[Argument]) -> tuple[tuple[ProgramResult, ...], Structure]:
     (returned,) = next(node for node in program.graph.nodes if node.op == "output").args
     input_names = {argument.node.name: argument.name for argument in arguments}
@@ -129,6 +119,8 @@ def _read_results(program: Any, arguments: Sequence[Argument]) -> tuple[tuple[Pr
     # A value that is returned twice is one tensor, as it is in eager mode.
     users: dict[Any, int] = {}
     for spec, value in zip(program.graph_signature.output_specs, returned, strict=True):
+        if spec.kind is OutputKind.TOKEN:
+            continue
         if spec.kind not in _RESULT_KINDS:
             raise ImportProgramError(f"output '{spec.arg.name}' is a {spec.kind.name.lower()}, which is not supported")
         kind = _RESULT_KINDS[spec.kind]

@@ -41,14 +41,17 @@ def line_of(marker: str) -> int:
 
 def test_all_unsupported_ops_are_listed_with_lines() -> None:
     def forward(self: Any, x: torch.Tensor) -> torch.Tensor:
-        y = torch.geqrf(x)[0]  # first
-        y = torch.geqrf(y)[0] + torch.linalg.householder_product(y, y[0])  # second
+        y = torch.linalg.ldl_factor_ex(x)[0]  # first
+        y = torch.linalg.ldl_factor_ex(y)[0] + torch.linalg.eigvalsh(y)  # second
         return y + torch.poisson(y)  # third
 
     error = refused(forward, torch.ones(3, 3), UnsupportedOpError)
     assert "3 unsupported ops in 4 places" in error.message
-    assert f"aten.geqrf.default x2: 'geqrf' at {__file__}:{line_of('first')}" in error.message
-    assert f"'linalg_householder_product' at {__file__}:{line_of('second')}" in error.message
+    assert (
+        f"aten.linalg_ldl_factor_ex.default x2: 'linalg_ldl_factor_ex' at {__file__}:{line_of('first')}"
+        in error.message
+    )
+    assert f"'_linalg_eigh' at {__file__}:{line_of('second')}" in error.message
     assert f"'poisson' at {__file__}:{line_of('third')} (random numbers of this distribution" in error.message
     assert error.location is not None
     assert (error.location.file, error.location.line) == (__file__, line_of("first"))
