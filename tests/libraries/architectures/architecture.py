@@ -61,11 +61,11 @@ class Architecture:
                 nn.init.uniform_(module.running_var, 0.5, 1.5)
         return Tensors(model.eval().to(dtype)).eval()
 
-    def dynamic_shapes(self, inputs: Inputs) -> dict[str, dict[str, Any]]:
-        """Return torch.export's dynamic_shapes: what the model fixes stays fixed."""
+    def dynamic_shapes(self, inputs: Inputs, *, length: bool = True) -> dict[str, dict[str, Any]]:
+        """Return torch.export's dynamic_shapes, without ``length`` of batches alone: what the model fixes stays fixed."""
         auto = torch.export.Dim.AUTO
         sizes = {
-            name: {0: auto} | dict.fromkeys(self.length.get(name, ()), auto)
+            name: {0: auto} | dict.fromkeys(self.length.get(name, ()) if length else (), auto)
             for name, value in inputs.items()
             if value.dim()
         }

@@ -69,9 +69,8 @@ def _examine(
     with _Phase(verdict, "eager", NOT_RUN), torch.no_grad():
         inputs = _of_type(architecture.inputs(TRACED), dtype)
         model(inputs)
-    shapes = architecture.dynamic_shapes(inputs) if dynamic else None
     with _Phase(verdict, "export", NOT_EXPORTED), torch.no_grad():
-        program = torch.export.export(model, (inputs,), dynamic_shapes=shapes)
+        program = _exported(model, architecture, inputs, dynamic)
     batch, length = _open_sizes(architecture, program, inputs)
     verdict.dynamic = " and ".join(name for name, is_open in (("batch", batch), ("length", length)) if is_open)
     if dynamic and not verdict.dynamic:
@@ -85,6 +84,17 @@ def _examine(
     with _Phase(verdict, "compare", CRASHED):
         sizes = (TRACED, *OTHERS) if dynamic else (TRACED,)
         _compare(executable, model, architecture, [_restricted(size, batch, length) for size in sizes], dtype)
+
+
+def _exported(model: Tensors, architecture: Architecture, inputs: Inputs, dynamic: bool) -> ExportedProgram:
+    if not dynamic:
+        return torch.export.export(model, (inputs,))
+    try:
+        return torch.export.export(model, (inputs,), dynamic_shapes=architecture.dynamic_shapes(inputs))
+    except Exception:
+        # A model may branch on the length of its sequences, and still take any batch.
+        shapes = architecture.dynamic_shapes(inputs, length=False)
+        return torch.export.export(model, (inputs,), dynamic_shapes=shapes)
 
 
 class _Phase:

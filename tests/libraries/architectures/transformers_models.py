@@ -10,6 +10,7 @@ from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 from transformers.models.auto.modeling_auto import MODEL_MAPPING, MODEL_MAPPING_NAMES
 
 from architectures.architecture import Architecture, Inputs, Sizes
+from architectures.particular_configurations import CHANGES
 from architectures.small_configurations import shrunk
 
 _LENGTH = {"input_ids": (1,), "decoder_input_ids": (1,), "attention_mask": (1,)}
@@ -28,7 +29,7 @@ def of_type(name: str, model_class: type[nn.Module] | None = None, **changes: An
     found: list[Any] = []
 
     def build() -> nn.Module:
-        config = configuration.from_dict(shrunk(configuration().to_dict()) | changes)
+        config = configuration.from_dict(shrunk(configuration().to_dict()) | CHANGES.get(name, {}) | changes)
         chosen = model_class or MODEL_MAPPING[configuration]
         chosen = chosen[0] if isinstance(chosen, tuple | list) else chosen
         model = chosen(config)
@@ -116,11 +117,20 @@ def _features(config: Any, sizes: Sizes) -> torch.Tensor:
     return torch.randn(sizes.batch, 48, bins)
 
 
+def _sound(config: Any, sizes: Sizes) -> torch.Tensor:
+    if hasattr(config, "max_length") and hasattr(config, "num_mel_bins"):
+        return torch.randn(sizes.batch, config.max_length, config.num_mel_bins)
+    if hasattr(config, "codebook_size"):
+        return torch.randn(sizes.batch, 1, 4000)
+    return torch.randn(sizes.batch, 4000)
+
+
 _MAKERS: dict[str, Callable[[Any, Sizes], torch.Tensor]] = {
     "input_ids": _tokens,
     "decoder_input_ids": _tokens,
     "pixel_values": _image,
     "pixel_values_videos": _image,
-    "input_values": lambda config, sizes: torch.randn(sizes.batch, 4000),
+    "inputs": lambda config, sizes: torch.randn(sizes.batch, sizes.length, config.d_model),
+    "input_values": _sound,
     "input_features": _features,
 }
