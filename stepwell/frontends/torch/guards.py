@@ -4,6 +4,9 @@ import ast
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+import torch
+
+from stepwell.frontends.torch.sizes import SizeTable
 from stepwell.support.signature import ArgumentSpec, SizeGuard
 from stepwell.support.symbolic import Expr
 
@@ -11,13 +14,14 @@ from stepwell.support.symbolic import Expr
 _Sizes = Mapping[str, tuple[Expr, ...] | Expr]
 
 
-def read_guards(program: Any, arguments: Sequence[ArgumentSpec]) -> tuple[SizeGuard, ...]:
+def read_guards(program: Any, arguments: Sequence[ArgumentSpec], symbols: SizeTable) -> tuple[SizeGuard, ...]:
     """Return the guards of an ``ExportedProgram`` that say more than shapes and bounds do.
 
-    Torch keeps them as Python text over ``L['x'].size()[0]`` and ``L['n']``; what is no comparison of size
-    expressions is left out.
+    Torch keeps them as Python text over ``L['x'].size()[0]`` and ``L['n']``.  A float that was computed from sizes and
+    became a constant holds these sizes at what they were; else what is no comparison of sizes is left out.
     """
     sizes = {argument.name: argument.shape[0] if argument.is_size else argument.shape for argument in arguments}
+    traced = _traced_sizes(program, symbols)
     found: dict[SizeGuard, None] = {}
     for text in getattr(program, "_guards_code", None) or ():
         for comparison in _comparisons(text):
@@ -25,8 +29,32 @@ def read_guards(program: Any, arguments: Sequence[ArgumentSpec]) -> tuple[SizeGu
                 found |= dict.fromkeys(_guards(comparison, sizes))
             except ValueError:
                 # It is about more than sizes.
-                continue
+                found |= dict.fromkeys(_held(comparison, sizes, traced))
     return tuple(found)
+
+
+def _traced_sizes(program: Any, symbols: SizeTable) -> dict[str, int]:
+    """Return the sizes that the program was traced at, by symbol."""
+    values = [node.meta.get("val") for node in program.graph.nodes if node.op == "placeholder"]
+    every = [size for value in values for size in (value.shape if isinstance(value, torch.Tensor) else (value,))]
+    plain = [size for size in every if isinstance(size, torch.SymInt) and size.node.expr.is_symbol]
+    return {str(symbols.expr(size)): size.node.hint for size in plain if size.node.has_hint()}
+
+
+def _held(condition: ast.expr, sizes: _Sizes, traced: Mapping[str, int]) -> Iterator[SizeGuard]:
+    """Yield a guard for each size that a float in an equation was computed from."""
+    if not (isinstance(condition, ast.Compare) and all(isinstance(operator, ast.Eq) for operator in condition.ops)):
+        return
+    for call in ast.walk(condition):
+        match call:
+            case ast.Call(func=ast.Attribute(attr="sym_float"), args=[size]):
+                try:
+                    expr = _expr(size, sizes)
+                except ValueError:
+                    continue
+                if not expr.is_constant and expr.symbols <= traced.keys():
+                    value = expr.evaluate(traced)
+                    yield SizeGuard(expr, value, value, text=_text(size, sizes))
 
 
 def _comparisons(text: str) -> Sequence[ast.expr]:

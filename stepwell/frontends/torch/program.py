@@ -93,7 +93,7 @@ def import_opened(opened: "OpenedProgram") -> Module:
         attach_reproducer(error, opened.importer.refusals)
         raise
     # Decomposing drops the guards.
-    guards = (*read_guards(opened.exported, signature.arguments), *signature.guards)
+    guards = (*read_guards(opened.exported, signature.arguments, opened.importer.sizes), *signature.guards)
     signature = replace(signature, guards=guards)
     parameters = _parameters(opened.decomposed, opened.interface) | initial_states(signature)
     return Module(operation, parameters, signature)

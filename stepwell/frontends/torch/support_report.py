@@ -32,7 +32,7 @@ def is_bookkeeping(node: Any) -> bool:
     if str(node.target) in _BOOKKEEPING:
         return True
     module = getattr(node.target, "__module__", "")
-    if module in ("_operator", "math") or (module == "torch" and node.target.__name__.startswith("sym_")):
+    if module in ("_operator", "math") or (module == "torch" and node.target.__name__.startswith(("sym_", "_sym_"))):
         return not isinstance(node.meta.get("val"), torch.Tensor | list | tuple)
     return False
 

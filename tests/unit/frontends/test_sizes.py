@@ -94,6 +94,27 @@ def test_what_torch_assumed_is_checked() -> None:
         executable(torch.ones(10), torch.ones(100))
 
 
+def test_floats_that_torch_made_constants_hold_their_sizes() -> None:
+    def function(x: torch.Tensor) -> Any:
+        return torch.nn.functional.layer_norm(x, (4,), eps=x.shape[0] ** -0.5)
+
+    executable = sw.compile(imported(function, torch.ones(3, 4), dims=[{0: Dim.AUTO}]), progress=False)
+    torch.testing.assert_close(executable(torch.arange(12.0).view(3, 4)), function(torch.arange(12.0).view(3, 4)))
+    with pytest.raises(ArgumentError, match=r"x.size\(0\) must be 3, got 5"):
+        executable(torch.ones(5, 4))
+
+
+def test_floats_of_sizes_are_arguments_of_ops() -> None:
+    def function(x: torch.Tensor) -> Any:
+        scale = x.shape[0] ** -0.5
+        return x.abs() ** scale, torch.addmm(x @ x.T, x, x.T, alpha=scale, beta=scale), x * torch.sym_sqrt(x.shape[0])
+
+    executable = sw.compile(imported(function, torch.ones(3, 4), dims=[{0: Dim.AUTO}]), progress=False)
+    for rows in (3, 5):
+        x = torch.randn(rows, 4)
+        torch.testing.assert_close(executable(x), function(x))
+
+
 def test_a_size_may_be_a_result() -> None:
     module = imported(lambda x: (x + 1, x.shape[0] * 2 + 1), torch.ones(3), dims=[{0: Dim("n")}])
     assert module.signature is not None

@@ -68,7 +68,10 @@ def _scaled(importer: Importer, op: Any, node: Any, lhs: Any, rhs: Any, alpha: A
     return importer.convert(emit_pointwise(importer, op, lhs, product, dtype=work), dtype)
 
 
-@converts("aten.div.Tensor", "aten.div.Scalar", "aten.div.Tensor_mode", "aten.div.Scalar_mode")
+# torch.compile writes true_divide for quotients of sizes.
+@converts(
+    "aten.div.Tensor", "aten.div.Scalar", "aten.div.Tensor_mode", "aten.div.Scalar_mode", "aten.true_divide.Tensor"
+)
 def convert_div(importer: Importer, node: Any, lhs: Any, rhs: Any, *, rounding_mode: str | None = None) -> Value:
     dtype = promoted_dtype(*node.args[:2], to_float=rounding_mode is None)
     return emit_pointwise(importer, ops.DivOp, lhs, rhs, dtype=dtype, rounding=rounding_mode)
@@ -97,7 +100,7 @@ def convert_pow(importer: Importer, node: Any, lhs: Any, rhs: Any) -> Value:
 def convert_pow_scalar(importer: Importer, node: Any, base: Value, exponent: Any) -> Value:
     """Small powers are products and roots, as they are in torch (pow_tensor_scalar_optimized)."""
     dtype = promoted_dtype(*node.args)
-    power = _small_power(importer, base, exponent, dtype)
+    power = _small_power(importer, base, exponent, dtype) if isinstance(exponent, int | float) else None
     return power if power is not None else emit_pointwise(importer, ops.PowOp, base, exponent, dtype=dtype)
 
 

@@ -24,15 +24,15 @@ def convert_matmul(importer: Importer, node: Any, lhs: Value, rhs: Value) -> Val
 
 @converts("aten.addmm.default", "aten.baddbmm.default", "aten.addmv.default")
 def convert_addmm(
-    importer: Importer, node: Any, addend: Value, lhs: Value, rhs: Value, *, beta: float = 1, alpha: float = 1
+    importer: Importer, node: Any, addend: Value, lhs: Value, rhs: Value, *, beta: Any = 1, alpha: Any = 1
 ) -> Value:
     """``beta * addend + alpha * (lhs @ rhs)``; beta 0 ignores the addend, NaN in it included."""
     dtype = meta_of(lhs).dtype
     product = importer.emit(MatmulOp, lhs, rhs)
     if alpha != 1:
-        product = importer.emit(MulOp, product, importer.constant(alpha, dtype))
+        product = importer.emit(MulOp, product, importer.operand(alpha, dtype))
     if beta == 0:
         return product
     if beta != 1:
-        addend = importer.emit(MulOp, addend, importer.constant(beta, dtype))
+        addend = importer.emit(MulOp, addend, importer.operand(beta, dtype))
     return importer.emit(AddOp, product, addend)
