@@ -62,7 +62,7 @@ class Architecture:
         return Tensors(model.eval().to(dtype)).eval()
 
     def dynamic_shapes(self, inputs: Inputs, *, length: bool = True) -> dict[str, dict[str, Any]]:
-        """Return torch.export's dynamic_shapes, without ``length`` of batches alone: what the model fixes stays fixed."""
+        """Return torch.export's dynamic_shapes, of batches alone without ``length``; what a model fixes stays."""
         auto = torch.export.Dim.AUTO
         sizes = {
             name: {0: auto} | dict.fromkeys(self.length.get(name, ()) if length else (), auto)
