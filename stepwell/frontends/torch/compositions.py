@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
+from torch.fx.experimental.symbolic_shapes import guard_or_false
 
 COMPOSITIONS: dict[str, Callable[..., Any]] = {}
 
@@ -108,14 +109,21 @@ def trilinear(
 @composes("aten._cdist_forward.default")
 def cdist(first: Tensor, second: Tensor, p: float, compute_mode: int | None) -> Tensor:
     """Distances of all pairs of rows."""
-    return torch.linalg.vector_norm(first.unsqueeze(-2) - second.unsqueeze(-3), p, dim=-1)
+    return _lengths(first.unsqueeze(-2) - second.unsqueeze(-3), p)
+
+
+def _lengths(rows: Tensor, p: float) -> Tensor:
+    """Return the norms of rows; rows without elements have length 0, and torch's norm refuses to look for a maximum."""
+    if guard_or_false(rows.numel() == 0):
+        return rows.sum(-1)
+    return torch.linalg.vector_norm(rows, p, dim=-1)
 
 
 @composes("aten._pdist_forward.default")
 def pdist(operand: Tensor, p: float = 2) -> Tensor:
     """Distances of the pairs of rows above the diagonal."""
     rows, columns = torch.triu_indices(operand.shape[0], operand.shape[0], 1, device=operand.device).unbind(0)
-    return torch.linalg.vector_norm(operand[rows] - operand[columns], p, dim=-1)
+    return _lengths(operand[rows] - operand[columns], p)
 
 
 @composes("aten._euclidean_dist.default")

@@ -1,6 +1,7 @@
 """Which torch ops an exported program is decomposed into."""
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 import torch
@@ -50,10 +51,21 @@ def overload_of(target: str) -> Any | None:
 
 def decompositions_for(rules: ImportRules) -> Any:
     """Return the decompositions of one import: the caller's or ours, without the ops that the caller converts."""
-    table = default_decompositions() if rules.decompositions is None else dict(rules.decompositions)
+    if rules.decompositions is None:
+        # Torch may learn of more composite ops between two imports, and users may register converters.
+        composites = torch._C._dispatch_get_registrations_for_dispatch_key("CompositeImplicitAutograd")
+        table = dict(_own_table(len(composites), len(COMPOSITIONS), frozenset(CONVERTERS)))
+    else:
+        table = dict(rules.decompositions)
     for target in rules.custom:
         table.pop(overload_of(target), None)
     return table
+
+
+@lru_cache(1)
+def _own_table(*_: Any) -> dict[Any, Callable[..., Any]]:
+    """Return what ``default_decompositions`` returns, as long as what it depends on is the same."""
+    return dict(default_decompositions())
 
 
 def default_decompositions() -> Any:

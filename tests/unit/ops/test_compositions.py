@@ -21,6 +21,8 @@ def test_products_and_distances() -> None:
         Case("bilinear", F.bilinear, [draw.floats(3, 4), draw.floats(3, 5), draw.floats(2, 4, 5), draw.floats(2)]),
         Case("norms", lambda x: tuple(torch.linalg.vector_norm(x, p, dim=1) for p in (0, 1, 2, 3, torch.inf)), [x]),
         Case("cdist", lambda x, y: (torch.cdist(x, y), torch.cdist(x, y, p=1)), [x, y]),
+        Case("cdist-empty", lambda x, y: torch.cdist(x[:, :0], y[:, :0], p=torch.inf), [x, y]),
+        Case("cdist-none", lambda x, y: torch.cdist(x[:0], y, p=torch.inf), [x, y]),
         Case("pdist", torch.pdist, [x]),
         Case("dist", lambda x: torch.dist(x, x + 1), [x]),
     ]
