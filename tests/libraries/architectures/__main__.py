@@ -14,7 +14,7 @@ from architectures.architecture import Architecture
 from architectures.diffusers_models import ARCHITECTURES
 from architectures.examination import Verdict
 from architectures.supervision import supervised
-from architectures.table import page
+from architectures.table import page, short
 from architectures.timm_models import model_names, of_name
 from architectures.transformers_models import model_types, of_type
 
@@ -43,7 +43,7 @@ def main() -> None:
                 continue
             verdict = supervised(make, _MODES[mode] | {"seed": options.seed}, options.seconds)
             print(_line(label, mode, verdict), flush=True)
-            results.setdefault(label, {})[mode] = verdict.to_json()
+            results.setdefault(label, {})[mode] = verdict.to_json() | {"reason": short(verdict.reason)}
             _RESULTS.write_text(json.dumps(results, indent=0, sort_keys=True) + "\n")
     _PAGE.write_text(page(results))
 

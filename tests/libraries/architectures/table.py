@@ -35,14 +35,14 @@ def page(results: _Results) -> str:
     lines += ["", "## What is not right", ""]
     for label, modes in judged.items():
         lines += [
-            f"- {label}, {mode}: {verdict['kind']}: {_short(verdict['reason'])}"
+            f"- {label}, {mode}: {verdict['kind']}: {short(verdict['reason'])}"
             for mode, verdict in modes.items()
             if verdict["kind"] not in (RIGHT, FIXED, *_OUTSIDE)
         ]
     lines += ["", "## What never reached the compiler", ""]
     for label, modes in outside.items():
         verdict = next(iter(modes.values()))
-        lines.append(f"- {label}: {verdict['kind']}: {_short(verdict['reason'])}")
+        lines.append(f"- {label}: {verdict['kind']}: {short(verdict['reason'])}")
     return "\n".join(lines) + "\n"
 
 
@@ -70,8 +70,8 @@ def _seconds(modes: Mapping[str, Mapping[str, Any]]) -> str:
     return ", ".join(f"{verdict['seconds'][phase]:g}" for phase in ("export", "compile") if phase in verdict["seconds"])
 
 
-def _short(reason: str) -> str:
-    # Paths of a machine say nothing to readers.
+def short(reason: str) -> str:
+    """Return the beginning of a reason, without the paths of a machine, on one line."""
     lines = [line.strip() for line in reason.splitlines() if line.strip()]
     words = [word.rpartition("site-packages/")[2] for word in " ".join(lines).split()]
-    return " ".join(words)[:300].replace("|", "\\|")
+    return " ".join(words)[:300]
