@@ -103,6 +103,10 @@ class DataSizes:
         highest = bounds.maximum if maximum is None else _least(maximum, bounds.maximum)
         return self._read(bounds.name, count, bounds.minimum, highest)
 
+    def bind_new(self, count: Any, maximum: Expr) -> Expr:
+        """Return a size that no SymInt stands for: the number in a 0-d int64 tensor."""
+        return self._read(self.sizes.new_name("count"), count, 0, maximum)
+
     def _read(self, name: str, count: Any, minimum: int | None, maximum: Expr | int | None) -> Expr:
         self._ops[name] = BindSizeOp.create(
             count=count,

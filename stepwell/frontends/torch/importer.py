@@ -144,6 +144,10 @@ class Importer:
         flat = self.emit(ReshapeOp, number, sizes=[]) if meta_of(number).rank else number
         return self._data_sizes.bind(flat, size, maximum)
 
+    def new_size(self, count: Value, maximum: Expr) -> Expr:
+        """Return a size that torch has no SymInt for: the integer in a 0-d tensor, which cannot exceed ``maximum``."""
+        return self._data_sizes.bind_new(self.convert(count, DType.INT64), maximum)
+
     def check_value(self, condition: Value, text: str) -> None:
         """Let a call fail with ``text`` where a tensor of one element is false."""
         number = self.convert(condition, DType.INT64)

@@ -60,3 +60,21 @@ def fractional_max_pool(
     if operand.dim() == dims + 1:
         return best.squeeze(0), indices.squeeze(0)
     return best, indices
+
+
+@composes("aten.embedding_renorm.default")
+def embedding_renorm(weight: Tensor, indices: Tensor, max_norm: float, norm_type: float) -> Tensor:
+    """The rows that are named, no longer than ``max_norm``."""
+    places = indices.flatten()
+    rows = weight.index_select(0, places)
+    norms = torch.linalg.vector_norm(rows, norm_type, 1, keepdim=True).double()
+    shorter = (rows.double() * (max_norm / (norms + 1e-7))).to(weight.dtype)
+    return weight.index_put((places,), torch.where(norms > max_norm, shorter, rows))
+
+
+@composes("aten._masked_softmax.default")
+def masked_softmax(operand: Tensor, mask: Tensor, dim: int | None = None, mask_type: int | None = None) -> Tensor:
+    """Without the elements where the mask holds: of pairs of places (0), of places of each batch (1), or of any."""
+    if mask_type == 1:
+        mask = mask.view(operand.shape[0], 1, 1, operand.shape[-1])
+    return torch.softmax(operand.masked_fill(mask, -math.inf), operand.dim() - 1 if dim is None else dim)

@@ -13,6 +13,7 @@ from stepwell.dialects.graph.sizes import number_of_elements
 from stepwell.dialects.graph.types import ONE, meta_of
 from stepwell.frontends.torch.converters.creation import full_like
 from stepwell.frontends.torch.converters.data_dependent import is_mask, true_where, unmasked
+from stepwell.frontends.torch.converters.masks import written_places
 from stepwell.frontends.torch.converters.shape import expand, rank_of, reshape, shape_of
 from stepwell.frontends.torch.importer import Importer, Value
 from stepwell.frontends.torch.registry import converts
@@ -105,22 +106,26 @@ def convert_index_put(
     values: Value,
     accumulate: bool = False,
 ) -> Value:
-    if any(index is not None and is_mask(index) for index in indices):
-        return _masked_put(importer, operand, indices, values, accumulate)
+    given = [dim for dim, index in enumerate(indices) if index is not None]
+    if any(is_mask(indices[dim]) for dim in given):
+        if len(given) == 1:
+            written = _masked_put(importer, operand, given[0], indices, values, accumulate)
+            if written is not None:
+                return written
+        indices = written_places(importer, operand, indices, values)
     dims, tensors = _indices(importer, indices)
     return _index_put(importer, operand, dims, tensors, values, accumulate)
 
 
 def _masked_put(
-    importer: Importer, operand: Value, indices: Sequence[Value | None], values: Value, accumulate: bool
-) -> Value:
-    """Write where a mask holds, the same values everywhere or one after another: what no shape depends on."""
-    given = [dim for dim, index in enumerate(indices) if index is not None]
-    if len(given) > 1:
-        raise ImportProgramError(
-            "'index_put' with a mask beside another index is not supported", fix="index with the mask alone"
-        )
-    first, meta = given[0], meta_of(operand)
+    importer: Importer, operand: Value, first: int, indices: Sequence[Value | None], values: Value, accumulate: bool
+) -> Value | None:
+    """Write where a mask holds, the same values everywhere or one after another: what no shape depends on.
+
+    Returns:
+        None for values one after another behind other dimensions.
+    """
+    meta = meta_of(operand)
     mask = true_where(importer, indices[first])
     after = meta.rank - first - rank_of(mask)
     aligned = reshape(importer, mask, [*[ONE] * first, *shape_of(mask), *[ONE] * after])
@@ -129,7 +134,7 @@ def _masked_put(
         wanted = reshape(importer, wanted, shape_of(wanted)[1:])
     if rank_of(wanted) > after:
         if first:
-            raise ImportProgramError("'index_put' with a mask behind other dimensions takes one value for all")
+            return None
         # One row of values for each true element of the mask, in order.
         wanted = expand(
             importer, wanted, (*shape_of(wanted)[: rank_of(wanted) - after], *meta.shape[meta.rank - after :])

@@ -4,6 +4,7 @@ from typing import Any
 
 from stepwell.dialects.graph import ordering as ops
 from stepwell.dialects.graph.base import normalize_dim
+from stepwell.dialects.graph.indexing import GatherOp
 from stepwell.dialects.graph.sizes import number_of_elements
 from stepwell.dialects.graph.types import ONE, meta_of
 from stepwell.frontends.torch.converters.shape import rank_of, reshape, select, shape_of, slice_along
@@ -146,7 +147,7 @@ def _search(
     if meta_of(boundaries).dtype is not dtype:
         raise ImportProgramError(f"boundaries and values must have one dtype, got {meta_of(boundaries).dtype}, {dtype}")
     if sorter is not None:
-        raise ImportProgramError("'searchsorted' with sorter= is not supported", fix="gather with the sorter first")
+        boundaries = importer.emit(GatherOp, boundaries, sorter, dim=rank_of(boundaries) - 1)
     found = importer.emit(ops.SearchsortedOp, boundaries, values, right=right)
     return importer.convert(found, DType.INT32) if out_int32 else found
 

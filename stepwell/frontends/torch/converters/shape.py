@@ -8,6 +8,7 @@ from stepwell.dialects.graph.base import normalize_dim
 from stepwell.dialects.graph.sizes import number_of_elements
 from stepwell.dialects.graph.types import ONE, Shape, meta_of
 from stepwell.frontends.torch.importer import Importer, Value
+from stepwell.frontends.torch.layouts import physical_order
 from stepwell.frontends.torch.registry import converts
 from stepwell.support.errors import ImportProgramError
 from stepwell.support.symbolic import Expr
@@ -297,11 +298,22 @@ def convert_as_strided(
     strides: Sequence[Size],
     offset: Size | None = None,
 ) -> Value:
+    """Of a tensor without gaps in its memory, of which the elements must be; places count from where it begins."""
     base = node.args[0].meta["val"]
-    if not base.is_contiguous() or base.storage_offset() != 0:
+    order = physical_order(base, importer.sizes)
+    begin = importer.sizes.expr(base.storage_offset())
+    from_memory = offset is not None and begin != Expr.of(0) and node.args[0].op == "placeholder"
+    if from_memory or not (order or base.is_contiguous()):
         raise ImportProgramError(
-            "'as_strided' of a tensor that is a view with a layout of its own is not supported",
-            fix="call it on a contiguous tensor, or say the same with slices and permutations",
+            "'as_strided' of a view with gaps, or from a place in the memory of an input, is not supported",
+            fix="say the same with slices and permutations",
         )
-    flat = reshape(importer, operand, [number_of_elements(shape_of(operand))])
-    return importer.emit(ops.AsStridedOp, flat, sizes=sizes, strides=strides, offset=Expr.of(offset or 0))
+    place = Expr.of(0) if offset is None else Expr.of(offset) - begin
+    steps = [(Expr.of(size) - 1) * Expr.of(stride) for size, stride in zip(sizes, strides, strict=True)]
+    last, count = sum(steps, place), number_of_elements(shape_of(operand))
+    below = place.is_constant and place.constant < 0
+    above = last.is_constant and count.is_constant and last.constant >= count.constant
+    if all(Expr.of(size) != Expr.of(0) for size in sizes) and (below or above):
+        raise ImportProgramError("'as_strided' reads memory that is not of its operand")
+    flat = reshape(importer, permute(importer, operand, order) if order else operand, [count])
+    return importer.emit(ops.AsStridedOp, flat, sizes=sizes, strides=strides, offset=place)
