@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from stepwell.dialects.definition import Operand, Pure, Result
+from stepwell.dialects.graph.assumptions import assume_equal
 from stepwell.dialects.graph.base import GraphOperation, Tensor, integers, same_dtype
 from stepwell.dialects.graph.types import TensorMeta, meta_of
 from stepwell.support.bindings import ir
@@ -33,8 +34,7 @@ class ConvolutionOp(GraphOperation, name="convolution", traits=[Pure]):
         operand, weight, groups = _checked(cls.OPERATION_NAME, op)
         if not operand.shape[1] == weight.shape[1] * groups:
             raise ValueError(f"operand has {operand.shape[1]} channels, the weight takes {weight.shape[1] * groups}")
-        if weight.shape[0] % groups != Expr.const(0):
-            raise ValueError(f"{weight.shape[0]} output channels do not split into {groups} groups")
+        _check_groups(weight.shape[0], groups, "output channels")
         spatial = [
             (size + 2 * pad - dilate * (kernel - 1) - 1) // step + 1
             for size, kernel, step, pad, dilate in zip(
@@ -94,8 +94,7 @@ class TransposedConvolutionOp(GraphOperation, name="transposed_convolution", tra
         operand, weight, groups = _checked(cls.OPERATION_NAME, op)
         if operand.shape[1] != weight.shape[0]:
             raise ValueError(f"operand has {operand.shape[1]} channels, the weight takes {weight.shape[0]}")
-        if operand.shape[1] % groups != Expr.const(0):
-            raise ValueError(f"{operand.shape[1]} channels do not split into {groups} groups")
+        _check_groups(operand.shape[1], groups, "channels")
         spatial = [
             (size - 1) * step - 2 * pad + dilate * (kernel - 1) + extra + 1
             for size, kernel, step, pad, dilate, extra in zip(
@@ -148,6 +147,14 @@ def _checked(name: str, op: Any) -> tuple[TensorMeta, TensorMeta, int]:
         if len(values) != dims or any(value < (attribute != "padding") for value in values):
             raise ValueError(f"{attribute} {values} does not fit {dims} spatial dimensions")
     return operand, weight, ir.IntegerAttr(op.groups).value
+
+
+def _check_groups(channels: Expr, groups: int, noun: str) -> None:
+    """Refuse channels that do not split into groups; what is not known here is checked at each call."""
+    left = channels % groups
+    if left.is_constant and left.constant:
+        raise ValueError(f"{channels} {noun} do not split into {groups} groups")
+    assume_equal(left, Expr.const(0))
 
 
 def _add_bias(result: Any, arrays: tuple[Any, ...]) -> Any:

@@ -61,6 +61,43 @@ def as_strided_scatter(
     return operand.flatten().scatter(0, places.flatten(), source.flatten()).view(operand.shape)
 
 
+@composes("aten._convolution.default")
+@composes("aten._convolution.deprecated")
+def convolution(
+    operand: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    stride: Sequence[int],
+    padding: Sequence[int],
+    dilation: Sequence[int],
+    transposed: bool,
+    output_padding: Sequence[int],
+    groups: int,
+    *backends: bool,
+) -> Tensor:
+    """The convolution alone; ``backends`` choose among libraries."""
+    return torch.convolution(operand, weight, bias, stride, padding, dilation, transposed, output_padding, groups)
+
+
+@composes("aten.conv_tbc.default")
+def convolution_of_steps(operand: Tensor, weight: Tensor, bias: Tensor, pad: int = 0) -> Tensor:
+    """A convolution of ``[steps, batch, channels]`` with ``[taps, channels, result channels]``."""
+    result = torch.conv1d(operand.permute(1, 2, 0), weight.permute(2, 1, 0), bias, padding=pad)
+    return result.permute(2, 0, 1)
+
+
+@composes("aten._index_put_impl.default")
+def index_put(
+    operand: Tensor,
+    indices: Sequence[Tensor | None],
+    values: Tensor,
+    accumulate: bool = False,
+    unsafe: bool = False,
+) -> Tensor:
+    """The public op; ``unsafe`` leaves out checks."""
+    return torch.ops.aten.index_put(operand, indices, values, accumulate)
+
+
 @composes("aten._scaled_mm.default")
 def scaled_mm(
     lhs: Tensor,

@@ -57,6 +57,13 @@ def _held(condition: ast.expr, sizes: _Sizes, traced: Mapping[str, int]) -> Iter
                     yield SizeGuard(expr, value, value, text=_text(size, sizes))
 
 
+def zero_differences(guards: Sequence[SizeGuard]) -> frozenset[Expr]:
+    """Return the differences of sizes that guards hold at zero."""
+    return frozenset(
+        guard.expr - guard.minimum for guard in guards if guard.minimum is not None and guard.minimum == guard.maximum
+    )
+
+
 def _comparisons(text: str) -> Sequence[ast.expr]:
     """Return the conditions that all have to hold."""
     try:

@@ -45,6 +45,7 @@ class Importer:
         refusals: the calls that cannot be imported; with any, the program must not be used.
         generator: draws random numbers; None in a program that draws none.
         guards: what must hold of sizes beside what torch says; filled by ``require_equal``.
+        zeros: differences of sizes that are zero in every call, by torch's own guards.
     """
 
     def __init__(self, sizes: SizeTable, originals: Mapping[str, Any], rules: ImportRules = DEFAULT_RULES) -> None:
@@ -53,6 +54,7 @@ class Importer:
         self.refusals: list[Refusal] = []
         self.generator: Any = None
         self.guards: dict[SizeGuard, None] = {}
+        self.zeros: frozenset[Expr] = frozenset()
         self._originals = originals
         self._rules = rules
         self._data_sizes = DataSizes(sizes)
@@ -310,7 +312,11 @@ class Importer:
         """Compare two types whose sizes are spelled differently: ``(s0 + 1) // 2``, ``(s0 - 1) // 2 + 1``."""
         if meta.dtype is not own.dtype or meta.rank != own.rank:
             return False
-        differing = [(a, b) for a, b in zip(meta.shape, own.shape, strict=True) if a != b]
+        differing = [
+            (a, b)
+            for a, b in zip(meta.shape, own.shape, strict=True)
+            if a != b and self.zeros.isdisjoint((a - b, b - a))
+        ]
         if any(a.is_constant and b.is_constant for a, b in differing):
             return False
         points = self.sizes.sample_points()

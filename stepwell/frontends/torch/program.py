@@ -25,7 +25,7 @@ from stepwell.frontends.torch.decomposed_types import check_result_dtypes
 from stepwell.frontends.torch.decompositions import decompositions_for
 from stepwell.frontends.torch.direct import is_direct
 from stepwell.frontends.torch.generator import Generator, initial_states, state_of, with_generator
-from stepwell.frontends.torch.guards import read_guards
+from stepwell.frontends.torch.guards import read_guards, zero_differences
 from stepwell.frontends.torch.importer import Importer
 from stepwell.frontends.torch.interface import Argument, Interface, ProgramResult, read_interface
 from stepwell.frontends.torch.layouts import physical_order
@@ -88,13 +88,15 @@ def from_exported_program(
 def import_opened(opened: "OpenedProgram") -> Module:
     """Import a program that is open; raises what ``from_exported_program`` raises."""
     try:
+        # Decomposing drops the guards.
+        arguments = _argument_specs(opened.importer, opened.interface)
+        guards = read_guards(opened.exported, arguments, opened.importer.sizes)
+        opened.importer.zeros = zero_differences(guards)
         operation, signature = build_module(opened.importer, opened.decomposed.graph, opened.interface)
     except ImportProgramError as error:
         attach_reproducer(error, opened.importer.refusals)
         raise
-    # Decomposing drops the guards.
-    guards = (*read_guards(opened.exported, signature.arguments, opened.importer.sizes), *signature.guards)
-    signature = replace(signature, guards=guards)
+    signature = replace(signature, guards=(*guards, *signature.guards))
     parameters = _parameters(opened.decomposed, opened.interface) | initial_states(signature)
     return Module(operation, parameters, signature)
 
@@ -139,8 +141,7 @@ def open_program(program: Any, rules: ImportRules) -> OpenedProgram:
             fix="pass torch.export.export(model, args)",
         )
     originals = _nodes_by_name(exported.graph_module)
-    direct = is_direct(exported, rules)
-    decomposed = exported if direct else exported.run_decompositions(decompositions_for(rules))
+    decomposed = exported if is_direct(exported, rules) else _decompose(exported, rules)
     check_result_dtypes(exported, decomposed)
     interface = read_interface(decomposed)
     sizes = size_table(
@@ -149,6 +150,20 @@ def open_program(program: Any, rules: ImportRules) -> OpenedProgram:
     )
     allow_small_sizes(exported, sizes)
     return OpenedProgram(exported, decomposed, Importer(sizes, originals, rules), interface)
+
+
+def _decompose(exported: Any, rules: ImportRules) -> Any:
+    try:
+        return exported.run_decompositions(decompositions_for(rules))
+    except RuntimeError as error:
+        if "alias annotations" not in str(error):
+            raise
+        # Torch takes only its own views apart, not those of custom ops and of its primitives.
+        message = str(error).splitlines()[0]
+        raise ImportProgramError(
+            f"torch does not decompose this program: {message}",
+            fix="use an op that returns a new tensor, or one of ATen's views",
+        ) from error
 
 
 def detach_params(module: Module) -> tuple[Module, dict[str, Any]]:
@@ -223,7 +238,7 @@ def build_module(importer: Importer, graph: Any, interface: Interface) -> tuple[
             func.ReturnOp(results)
         kind = ir.FunctionType.get(types, [result.type for result in results])
         function.attributes["function_type"] = ir.TypeAttr.get(kind)
-        signature = _signature(importer, interface, metas, list(map(meta_of_value, found)), orders)
+        signature = _signature(importer, interface, list(map(meta_of_value, found)), orders)
     return module.operation, signature
 
 
@@ -241,6 +256,14 @@ def _argument_meta(importer: Importer, argument: Argument) -> TensorMeta:
         return TensorMeta((), DType.FLOAT64) if argument.kind == "scalar" else importer.tensor_meta(value)
     except ImportProgramError as error:
         raise ImportProgramError(f"{argument.kind} '{argument.name}': {error.message}", fix=error.fix) from error
+
+
+def _argument_specs(importer: Importer, interface: Interface) -> tuple[ArgumentSpec, ...]:
+    metas = [_argument_meta(importer, argument) for argument in interface.arguments]
+    return tuple(
+        ArgumentSpec(argument.name, argument.kind, meta.dtype, meta.shape, argument.persistent)
+        for argument, meta in zip(interface.arguments, metas, strict=True)
+    )
 
 
 def _argument_type(argument: Argument, meta: TensorMeta) -> Any:
@@ -312,20 +335,20 @@ def _result_value(importer: Importer, result: ProgramResult, order: Sequence[int
 def _signature(
     importer: Importer,
     interface: Interface,
-    metas: list[TensorMeta],
     results: list[TensorMeta],
     orders: list[tuple[int, ...]],
 ) -> Signature:
-    arguments = tuple(
-        ArgumentSpec(argument.name, argument.kind, meta.dtype, meta.shape, argument.persistent)
-        for argument, meta in zip(interface.arguments, metas, strict=True)
-    )
     specs = tuple(
         ResultSpec(_result_kind(importer, result), result.target, meta.dtype, _logical(meta.shape, order), order)
         for result, meta, order in zip(interface.results, results, orders, strict=True)
     )
     return Signature(
-        arguments, specs, interface.inputs, interface.outputs, importer.sizes.symbols, tuple(importer.guards)
+        _argument_specs(importer, interface),
+        specs,
+        interface.inputs,
+        interface.outputs,
+        importer.sizes.symbols,
+        tuple(importer.guards),
     )
 
 

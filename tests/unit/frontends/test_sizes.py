@@ -132,3 +132,35 @@ def test_symbols_of_loaded_programs(tmp_path: Any) -> None:
     assert module.signature is not None
     (symbol,) = module.signature.symbols
     assert (symbol.minimum, symbol.maximum) == (2, 9)
+
+
+def test_sizes_that_a_guard_makes_equal() -> None:
+    # Torch spells the size of the view by the operand's, and guards that the product is 8.
+    module = imported(
+        lambda x: torch.ops.aten._unsafe_view(x, [8]), torch.ones(2, 4), dims=[{0: Dim.AUTO, 1: Dim.AUTO}]
+    )
+    run = sw.compile(module)
+    x = torch.arange(8.0).reshape(4, 2)
+    assert torch.equal(run(x), x.flatten())
+    with pytest.raises(ArgumentError, match="8"):
+        run(torch.ones(3, 4))
+
+
+def test_channels_that_split_into_groups() -> None:
+    def convolution(x: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
+        return torch.nn.functional.conv1d(x, weight, groups=2)
+
+    dims = [{0: Dim.AUTO, 2: Dim.AUTO}, {0: Dim.AUTO}]
+    run = sw.compile(imported(convolution, torch.ones(3, 4, 9), torch.ones(6, 2, 3), dims=dims))
+    x, weight = torch.rand(2, 4, 7), torch.rand(4, 2, 3)
+    torch.testing.assert_close(run(x, weight), convolution(x, weight))
+    with pytest.raises(ArgumentError):
+        run(x, torch.rand(5, 2, 3))
+
+
+def test_a_slice_that_ends_where_the_example_ends() -> None:
+    # The example has 5 elements, and 4 of them from the second on: torch knows the size, not that it is all of them.
+    module = imported(lambda x, y: x[1:5] + y, torch.arange(5.0), torch.ones(4), dims=[{0: Dim.AUTO}, {}])
+    assert shapes(module) == [["4"]]
+    run = sw.compile(module)
+    assert torch.equal(run(torch.arange(9.0), torch.zeros(4)), torch.arange(1.0, 5.0))

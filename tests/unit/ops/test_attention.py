@@ -22,6 +22,13 @@ def test_masks() -> None:
         Case("added", F.scaled_dot_product_attention, [q, k, v, draw.floats(2, 1, 7, 11)]),
         Case("scaled", lambda q, k, v: F.scaled_dot_product_attention(q, k, v, scale=0.3), [q, k, v]),
         Case("matrices", F.scaled_dot_product_attention, [q[0, 0], k[0, 0], v[0, 0]]),
+        Case(
+            "any-width",
+            F.scaled_dot_product_attention,
+            [q.clone(), k.clone(), v.clone()],
+            {0: {3: "width>=6"}, 1: {3: "width>=6"}},
+            [q[..., :6], k[..., :6], v],
+        ),
         Case("one", F.scaled_dot_product_attention, [q[:, :, :1], k[:, :, :1], v[:, :, :1]]),
     ]
     check_cases("attention", cases)

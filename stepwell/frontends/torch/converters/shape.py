@@ -173,8 +173,9 @@ def slice_bounds(
     last = clamp(importer, end, size, size)
     if last.evaluate(importer.sizes.examples) < first.evaluate(importer.sizes.examples):
         last = first
-    if result is not None and step == 1 and not result.is_constant and last - first != result:
-        # Torch has left the clamping to run time, as a minimum or maximum.
+    is_known = result is None or (result.is_constant and (last - first).is_constant)
+    if result is not None and not is_known and step == 1 and last - first != result:
+        # Torch has left the clamping to run time, as a minimum or maximum, or knows more of the bounds.
         last = first + result
     return first, last
 

@@ -18,7 +18,9 @@ from stepwell.passes.conversion.graph_to_linalg.lowering import (
     widen,
 )
 from stepwell.passes.conversion.graph_to_linalg.normalization import softmax
+from stepwell.passes.conversion.graph_to_linalg.reduction import count_scalar
 from stepwell.support.bindings import arith, ir
+from stepwell.support.bindings import math as math_dialect
 from stepwell.support.dtypes import DType
 from stepwell.support.symbolic import Expr
 
@@ -81,6 +83,13 @@ def _product(
     return contract(build, lhs, rhs, (*batch, rows, columns), maps, iterators)
 
 
+def _factor(build: Builder, scale: float | None, width: Expr, kind: Any) -> Any:
+    """Return what scores are multiplied by: the given scale, or one over the root of the width."""
+    if scale is not None or width.is_constant:
+        return constant(scale if scale is not None else 1 / math.sqrt(width.constant), kind)
+    return arith.divf(constant(1.0, kind), math_dialect.sqrt(count_scalar(build, width, kind)))
+
+
 def _scale_and_mask(build: Builder, op: Any, scores: Tensor, mask: Tensor | None, grouped: bool) -> Tensor:
     meta = scores.meta
     scale = ir.FloatAttr(op.scale).value if op.scale is not None else None
@@ -100,8 +109,7 @@ def _scale_and_mask(build: Builder, op: Any, scores: Tensor, mask: Tensor | None
     boolean = mask is not None and mask.meta.dtype is DType.BOOL
 
     def body(x: Any, *rest: Any) -> Any:
-        factor = scale if scale is not None else 1 / math.sqrt(width.constant)
-        x = arith.mulf(x, constant(factor, x.type))
+        x = arith.mulf(x, _factor(build, scale, width, x.type))
         lowest = constant(-math.inf, x.type)
         if causal:
             row, column = loop_index(meta.rank - 2), loop_index(meta.rank - 1)
