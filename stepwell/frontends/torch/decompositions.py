@@ -84,8 +84,18 @@ def default_decompositions() -> Any:
         overload = overload_of(target)
         if overload is not None and rewrite is not None and target not in CONVERTERS:
             table[overload] = rewrite
+    table[torch.ops.aten.unique_consecutive.default] = _with_positive_dim
     _add_complex(table)
     return table
+
+
+def _with_positive_dim(
+    operand: Any, return_inverse: bool = False, return_counts: bool = False, dim: int | None = None
+) -> Any:
+    """Torch's own shape of the result is wrong for a dimension that is counted from the end."""
+    if dim is None or dim >= 0:
+        return NotImplemented
+    return torch.ops.aten.unique_consecutive.default(operand, return_inverse, return_counts, dim + operand.dim())
 
 
 def _add_complex(table: Any) -> None:

@@ -125,6 +125,12 @@ def convert_flatten(importer: Importer, node: Any, operand: Value, start_dim: in
     return operand if meta_of(operand).shape == sizes else importer.emit(ReshapeOp, operand, sizes=sizes)
 
 
+@_direct("aten.unique_consecutive.default", lambda node: (_argument(node, 3, "dim") or 0) >= 0)
+def convert_unique_consecutive(importer: Importer, node: Any, operand: Value, *arguments: Any, **options: Any) -> Any:
+    """A dimension that is counted from the end gets its shape when the program is decomposed."""
+    return CONVERTERS["aten.unique_consecutive.default"](importer, node, operand, *arguments, **options)
+
+
 @_direct("aten.to.dtype")
 @_direct("aten.to.dtype_layout")
 @_direct("aten.to.device")

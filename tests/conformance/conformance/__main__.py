@@ -124,7 +124,7 @@ def _options(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--device", default=setting("DEVICE", "cpu"))
     parser.add_argument("--seed", type=int, default=int(setting("SEED", str(DEFAULT_SEED))))
     parser.add_argument("--workers", type=int, default=int(setting("WORKERS", "2")), help="processes side by side")
-    parser.add_argument("--seconds", type=float, default=120.0, help="time limit of one sample")
+    parser.add_argument("--seconds", type=float, default=240.0, help="time limit of one sample")
     parser.add_argument("--write", action="store_true", help="write the results and docs/conformance.md")
     parser.add_argument("--record", action="store_true", help="put what is refused into the list")
     options = parser.parse_args(arguments)

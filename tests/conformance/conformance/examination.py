@@ -12,7 +12,16 @@ import torch
 from torch.utils import _pytree as pytree
 
 import stepwell as sw
-from conformance.database import CANCELLING, CANCELLING_TOLERANCE, EXACT, UNINITIALISED, Sample, copy_tensor, kind_of
+from conformance.database import (
+    CANCELLING,
+    CANCELLING_TOLERANCE,
+    EXACT,
+    TERMS,
+    UNINITIALISED,
+    Sample,
+    copy_tensor,
+    kind_of,
+)
 from conformance.judgement import difference, implausible, same, with_places_as_values
 from conformance.verdicts import CRASHED, NOT_EXPORTED, REFUSED, RIGHT, WRONG, Verdict
 from stepwell.frontends.torch import from_exported_program
@@ -237,12 +246,19 @@ def _fault(name: str, sample: Sample, got: Any) -> str:
             (with_places_as_values(name, args, kwargs, result), after) for result, after in (got, eager, exact)
         )
         fault = difference(got, eager, exact) and fault
-    return "" if fault and name in CANCELLING and _near(got[0], eager[0]) else fault
+    return "" if fault and _near(name, got[0], eager[0]) else fault
 
 
-def _near(got: Any, eager: Any) -> bool:
+def _near(name: str, got: Any, eager: Any) -> bool:
+    """Return whether results are as near as can be asked for where numbers cancel."""
+    if name not in CANCELLING and name not in TERMS:
+        return False
+    relative = CANCELLING_TOLERANCE if name in CANCELLING else 0.0
     pairs = zip(pytree.tree_leaves(got), pytree.tree_leaves(eager), strict=True)
-    return all(torch.allclose(a, b, rtol=CANCELLING_TOLERANCE, atol=0.0, equal_nan=True) for a, b in pairs)
+    return all(
+        torch.allclose(a, b, relative, TERMS.get(name, 0.0) * torch.finfo(b.dtype).eps, equal_nan=True)
+        for a, b in pairs
+    )
 
 
 def _call(sample: Sample, seed: int, change: Callable[[torch.Tensor], torch.Tensor] = copy_tensor) -> Any:

@@ -130,7 +130,11 @@ def test_unique_rows() -> None:
 
     def both(x: torch.Tensor) -> tuple[torch.Tensor, ...]:
         options = {"return_inverse": True, "return_counts": True}
-        return (*torch.unique(x, dim=0, **options), *torch.unique_consecutive(x, dim=1, **options))
+        return (
+            *torch.unique(x, dim=0, **options),
+            *torch.unique_consecutive(x, dim=1, **options),
+            torch.unique_consecutive(x, dim=-1),
+        )
 
     check_cases("ordering", [Case("rows", both, [x]), Case("columns", lambda x: torch.unique(x, dim=1), [x.float()])])
 
