@@ -18,8 +18,9 @@ def from_graph_module(graph_module: Any) -> Module:
 
     Its tensors are the caller's, weights among them: the module has no parameters.  A placeholder with a symbolic
     integer is an argument, too, unless the sizes of the tensors tell its value; one with a symbolic float is a 0-d
-    float64 tensor.  Arguments have the names of their placeholders.  Where the graph draws random numbers, the last argument is of kind "generator": the state to draw
-    from, seed and offset, int64[2], which the caller passes anew to each call.
+    float64 tensor.  Arguments have the names of their placeholders.  Where the graph draws random numbers, the last
+    argument is of kind "generator": the state to draw from, seed and offset, int64[2], which the caller passes anew to
+    each call.
 
     Returns:
         A module at stage ``graph``.
