@@ -36,7 +36,7 @@ from stepwell.frontends.torch.small_sizes import allow_small_sizes
 from stepwell.frontends.torch.support_report import raise_refusals
 from stepwell.support.bindings import func, ir
 from stepwell.support.dtypes import DType
-from stepwell.support.errors import ImportProgramError, InvalidInputFileError
+from stepwell.support.errors import ImportProgramError, InvalidInputFileError, StepwellError
 from stepwell.support.module import Module
 from stepwell.support.signature import GENERATOR, USER_KINDS, ArgumentSpec, ResultSpec, Signature
 from stepwell.support.stages import STAGE_ATTRIBUTE, Stage
@@ -155,15 +155,21 @@ def open_program(program: Any, rules: ImportRules) -> OpenedProgram:
 def _decompose(exported: Any, rules: ImportRules) -> Any:
     try:
         return exported.run_decompositions(decompositions_for(rules))
-    except RuntimeError as error:
-        if "alias annotations" not in str(error):
-            raise
-        # Torch takes only its own views apart, not those of custom ops and of its primitives.
-        message = str(error).splitlines()[0]
+    except StepwellError:
+        raise
+    except Exception as error:  # whatever torch meets while it traces
+        if sparse := [node.name for node in exported.graph.nodes if _is_sparse(node.meta.get("val"))]:
+            raise ImportProgramError(f"sparse tensors are not supported: {', '.join(sparse)}") from error
+        message = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise ImportProgramError(
             f"torch does not decompose this program: {message}",
-            fix="use an op that returns a new tensor, or one of ATen's views",
+            # Torch takes only its own views apart, not those of custom ops and of its primitives.
+            fix="use an op that returns a new tensor, or one of ATen's views" if "alias annotations" in message else "",
         ) from error
+
+
+def _is_sparse(value: Any) -> bool:
+    return isinstance(value, torch.Tensor) and value.layout is not torch.strided
 
 
 def detach_params(module: Module) -> tuple[Module, dict[str, Any]]:

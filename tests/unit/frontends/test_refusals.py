@@ -73,6 +73,39 @@ def test_unsupported_dtypes(dtype: torch.dtype, name: str) -> None:
     assert error.location.line == line_of("cast")
 
 
+class _SpecialI1(torch.nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.special.i1(x)
+
+
+class _SparseWeight(torch.nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("weight", torch.eye(2).to_sparse_csr())
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.sparse.mm(self.weight, x)
+
+
+@pytest.mark.filterwarnings("ignore:Sparse")
+def test_sparse_tensors_that_torch_does_not_trace() -> None:
+    program = torch.export.export(_SparseWeight(), (torch.ones(2, 3),))
+    with pytest.raises(ImportProgramError, match=r"sparse tensors are not supported: b_weight"):
+        from_exported_program(program)
+
+
+def test_a_decomposition_that_fails() -> None:
+    """Torch's errors come as ours, with the first line of what it said."""
+
+    def fails(*arguments: Any) -> Any:
+        raise RuntimeError("not today\nand more")
+
+    program = torch.export.export(_SpecialI1(), (torch.ones(3),))
+    with pytest.raises(ImportProgramError, match=r"torch does not decompose this program: not today") as caught:
+        from_exported_program(program, decompositions={torch.ops.aten.special_i1.default: fails})
+    assert isinstance(caught.value.__cause__, RuntimeError)
+
+
 def test_unsupported_dtype_of_an_input() -> None:
     error = refused(lambda self, x: x.clone(), torch.ones(3, dtype=torch.uint16))
     assert "user 'x': unsupported dtype 'torch.uint16'" in error.message
