@@ -48,7 +48,7 @@ def translate(module: "ir.Operation", kernels: Mapping[str, KernelInfo], signatu
     main = _translate_function(functions["main"], numbers, functions)
     # Below the graph stage integers carry no sign, so that the signature alone tells uint8 from int8.
     dtypes = [spec.dtype for spec in signature.results]
-    guards = tuple(Guard(g.expr, g.minimum, g.maximum, g.divisor, g.text) for g in signature.guards)
+    guards = tuple(Guard(g.expr, g.minimum, g.maximum, g.divisor, g.text, g.excluded) for g in signature.guards)
     main = replace(main, guards=guards, results=tuple(map(_with_dtype, main.results, dtypes)))
     prepare = None
     if "prepare" in functions:

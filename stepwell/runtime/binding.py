@@ -165,7 +165,10 @@ def _check_sizes(spec: ArgumentSpec, shape: Shape, sizes: Mapping[str, int], ori
 
 def _check_guard(guard: Guard, sizes: Mapping[str, int], origins: Mapping[str, str]) -> None:
     path = guard.path or _named(guard.expr, origins)
-    _check_range(path, guard.expr.evaluate(sizes), guard.minimum, guard.maximum, guard.divisor)
+    value = guard.expr.evaluate(sizes)
+    if value == guard.excluded:
+        raise ArgumentError(f"{path} must not be {value}", fix="export the program with an example of this size")
+    _check_range(path, value, guard.minimum, guard.maximum, guard.divisor)
 
 
 def _named(expr: Expr, origins: Mapping[str, str]) -> str:

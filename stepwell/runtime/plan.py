@@ -24,7 +24,7 @@ from stepwell.support.errors import ArtifactError
 from stepwell.support.signature import Signature
 from stepwell.support.symbolic import Expr
 
-PLAN_VERSION = 3
+PLAN_VERSION = 4
 """Raised by every change after which an older reader would misread a plan."""
 
 ABI_VERSION = 1

@@ -117,6 +117,7 @@ class Guard:
         minimum, maximum: inclusive bounds; None where there is none.
         divisor: what the value must be a multiple of; None where nothing.
         path: the expression as the user knows it, such as "x.size(0)"; in error messages.
+        excluded: what the value must differ from; None where nothing.
     """
 
     expr: Expr
@@ -124,16 +125,17 @@ class Guard:
     maximum: int | None = None
     divisor: int | None = None
     path: str = ""
+    excluded: int | None = None
 
     def to_json(self) -> list[Any]:
         """Return plain JSON data."""
-        return [self.expr.to_json(), self.minimum, self.maximum, self.divisor, self.path]
+        return [self.expr.to_json(), self.minimum, self.maximum, self.divisor, self.path, self.excluded]
 
     @classmethod
     def from_json(cls, data: list[Any]) -> "Guard":
         """Read what ``to_json`` wrote."""
-        expr, minimum, maximum, divisor, path = data
-        return cls(Expr.from_json(expr), minimum, maximum, divisor, path)
+        expr, *rest = data
+        return cls(Expr.from_json(expr), *rest)
 
 
 @dataclass(frozen=True)

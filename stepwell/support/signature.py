@@ -146,6 +146,7 @@ class SizeGuard:
         minimum, maximum: inclusive bounds; None where there is none.
         divisor: what the value must be a multiple of; None where nothing.
         text: the expression as the user knows it, such as ``x.size(0)``.
+        excluded: what the value must differ from; None where nothing.
     """
 
     expr: Expr
@@ -153,6 +154,7 @@ class SizeGuard:
     maximum: int | None = None
     divisor: int | None = None
     text: str = ""
+    excluded: int | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON data."""
@@ -162,12 +164,13 @@ class SizeGuard:
             "maximum": self.maximum,
             "divisor": self.divisor,
             "text": self.text,
+            "excluded": self.excluded,
         }
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> "SizeGuard":
         """Read what ``to_json`` wrote."""
-        return cls(Expr.from_json(data["expr"]), data["minimum"], data["maximum"], data["divisor"], data["text"])
+        return cls(**data | {"expr": Expr.from_json(data["expr"])})
 
 
 @dataclass(frozen=True)

@@ -115,7 +115,9 @@ def _bounded(expr: Expr, operator: ast.cmpop, limit: int, mirrored: bool, text: 
             return SizeGuard(expr, maximum=limit, text=text)
         case (ast.Lt(), False) | (ast.Gt(), True):
             return SizeGuard(expr, maximum=limit - 1, text=text)
-    # A size that must differ from a value is one that torch would treat apart; ours treats it like all others.
+        case (ast.NotEq(), _):
+            # The program has another branch there.
+            return SizeGuard(expr, text=text, excluded=limit)
     return None
 
 

@@ -94,6 +94,20 @@ def test_what_torch_assumed_is_checked() -> None:
         executable(torch.ones(10), torch.ones(100))
 
 
+def test_branches_for_other_sizes_are_not_taken_for_this_one() -> None:
+    def function(x: torch.Tensor) -> Any:
+        if x.shape[0] == 7 or x.shape[0] % 4 == 1:
+            return x - 1
+        return x + 1
+
+    executable = sw.compile(imported(function, torch.ones(6), dims=[{0: Dim.AUTO}]), progress=False)
+    assert executable(torch.ones(8)).tolist() == [2.0] * 8
+    with pytest.raises(ArgumentError, match=r"x.size\(0\) must not be 7"):
+        executable(torch.ones(7))
+    with pytest.raises(ArgumentError, match=r"x.size\(0\) % 4 must not be 1"):
+        executable(torch.ones(9))
+
+
 def test_floats_that_torch_made_constants_hold_their_sizes() -> None:
     def function(x: torch.Tensor) -> Any:
         return torch.nn.functional.layer_norm(x, (4,), eps=x.shape[0] ** -0.5)

@@ -123,6 +123,7 @@ def test_guards(kit: Any, build: Build) -> None:
     for guard, text in (
         (Guard(n, divisor=2, path="x.size(0)"), r"x.size\(0\) must be a multiple of 2, got 3"),
         (Guard(2 * n, minimum=7), r"x.size\(0\) must be at least 7, got 6"),
+        (Guard(n, excluded=3, path="x.size(0)"), r"x.size\(0\) must not be 3"),
         (Guard(n * n, maximum=8, path="x.size(0)**2"), r"x.size\(0\)\*\*2 must be at most 8, got 9"),
     ):
         exe = build(kit.chain_plan(main=replace(main, guards=(guard,))))

@@ -13,7 +13,7 @@ from stepwell.support.symbolic import Expr
 
 def test_round_trip(kit: Any) -> None:
     n = Expr.symbol("n")
-    guards = (Guard(n * 2 + 1, 3, 9, None, "x.size(0)"), Guard(n, divisor=8))
+    guards = (Guard(n * 2 + 1, 3, 9, None, "x.size(0)"), Guard(n, divisor=8), Guard(n, excluded=4))
     main = replace(kit.chain_plan().main, guards=guards)
     for plan in (kit.chain_plan(main=main), kit.buffer_plan(), kit.reading_plan()):
         text = json.dumps(plan.to_json())

@@ -170,7 +170,7 @@ def _allowed(
     symbols = [symbol for symbol in signature.symbols if symbol.argument in own]
     names = {symbol.name for symbol in symbols}
     guards = tuple(
-        Guard(guard.expr, guard.minimum, guard.maximum, guard.divisor, guard.text)
+        Guard(guard.expr, guard.minimum, guard.maximum, guard.divisor, guard.text, guard.excluded)
         for guard in signature.guards
         if guard.expr.symbols <= names
     )
