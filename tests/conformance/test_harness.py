@@ -197,6 +197,7 @@ def test_the_page_counts_and_groups() -> None:
         "versions": {"torch": "2.13.0"},
         "ops": {op: tally.to_json() for op, tally in tallies.items()},
     }
+    assert "| float32 | 3 of 9 | 2 |" in page([{**result, "takes": 9}])
     text = page([result, {**result, "dtype": "int64", "ops": {"a": _tally(Verdict(REFUSED, "no")).to_json()}}])
     assert "| float32 | 3 | 2 | 2 | 3 | 3 | 2 | 1 | 0 | 0 | 0 | 3 | abc | 2.13.0 |" in text
     assert "| no | a (int64), b |" in text

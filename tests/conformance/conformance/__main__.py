@@ -43,6 +43,7 @@ def main() -> int:
             dtype: {
                 "seed": options.seed,
                 "bound": _bound(options, dtype),
+                "takes": len(names(dtype)),
                 "seconds": _rounded(progress.phases[dtype]),
             }
             for dtype in options.dtypes
@@ -95,7 +96,7 @@ def _tasks(options: argparse.Namespace) -> list[Task]:
             elements=_SIMULATED_ELEMENTS if options.device.startswith("sim") else None,
         )
         for dtype in options.dtypes
-        for name in names(dtype)
+        for name in names(dtype)[:: options.every]
         if not options.ops or name in options.ops
     ]
 
@@ -120,6 +121,7 @@ def _options(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     samples = os.environ.get("SAMPLES")
     samples_help = "of each op; 0 for all; where left out, as many as the dtype has in database.BOUNDS"
     parser.add_argument("--samples", type=int, default=int(samples) if samples else None, help=samples_help)
+    parser.add_argument("--every", type=int, default=int(setting("EVERY", "1")), help="run every nth op")
     parser.add_argument("--target", default=setting("TARGET", "cpu"))
     parser.add_argument("--device", default=setting("DEVICE", "cpu"))
     parser.add_argument("--seed", type=int, default=int(setting("SEED", str(DEFAULT_SEED))))

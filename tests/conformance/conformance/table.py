@@ -24,8 +24,8 @@ its samples, imported, compiled and run, and each result is compared with eager 
 - *wrong*: anything else comes out; *crashed*: anything else happens. There must be none;
 - *not exported*: torch itself does not export the call.
 
-With float32 every sample of every op is run. With the other dtypes some are, of ops with more than the column "each"
-says, at even distances, always the same.
+Of ops with more samples than the column "each" says, some are run, at even distances, always the same. Where the
+column "ops" names two numbers, so many of the ops that take the dtype are run, again at even distances.
 """
 
 
@@ -70,8 +70,9 @@ def _summary(results: Sequence[Mapping[str, Any]]) -> Iterable[str]:
         counts = [sum(op.get(kind, 0) for op in ops) for kind in VERDICTS]
         fine = sum(all(not op.get(kind) for kind in VERDICTS[1:]) for op in ops)
         total = sum(op["samples"] for op in ops)
+        takes = result.get("takes", len(ops))
         cells = [
-            len(ops),
+            len(ops) if len(ops) == takes else f"{len(ops)} of {takes}",
             fine,
             result["bound"] or "all",
             sum(counts),

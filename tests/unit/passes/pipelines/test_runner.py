@@ -121,6 +121,16 @@ def test_verification(parse):
     Pipeline("test-break{how=invalid}").run(parse(), verify_each=False)
 
 
+def test_a_quick_run(parse):
+    """MLIR's own rules are checked after each pass; the error is bare, and no copy was made for it."""
+    with pytest.raises(PassFailure, match="pass 'test-break' left invalid IR") as caught:
+        Pipeline("cse,test-break{how=invalid}").run(parse(), quick=True)
+    assert not caught.value.ir_before
+    op = parse()
+    Pipeline("test-mark,canonicalize").run(op, quick=True)
+    assert "test.mark" in str(op)
+
+
 def test_the_context_stays_usable_after_a_failure(parse):
     """A failing pass leaves no lock and no handler behind."""
     op = parse()
