@@ -1,10 +1,7 @@
 """Special functions against torch's own in float64."""
 
-import pytest
 import torch
-from harness import Case, Inputs, check_cases, gradients, import_cases
-
-from stepwell.support.errors import UnsupportedOpError
+from harness import Case, Inputs, check_cases, gradients
 
 special = torch.special
 
@@ -95,6 +92,11 @@ def test_polynomials_of_one_degree() -> None:
     check_cases("reduction", cases)
 
 
-def test_polynomials_of_many_degrees_are_refused() -> None:
-    with pytest.raises(UnsupportedOpError, match="pass the degree as a number"):
-        import_cases([Case("degrees", special.legendre_polynomial_p, [torch.zeros(3), torch.arange(3.0)])])
+def test_polynomials_of_broadcast_and_of_no_degrees() -> None:
+    draw = Inputs()
+    x = draw.floats(4, 1, 3, low=-2, high=2).double()
+    cases = [
+        Case("broadcast", special.legendre_polynomial_p, [x, torch.arange(3.0).double()]),
+        Case("none", special.hermite_polynomial_he, [x[:0], torch.ones(0, 5, 3).double()]),
+    ]
+    check_cases("reduction", cases)

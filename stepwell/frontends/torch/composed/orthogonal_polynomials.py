@@ -64,9 +64,11 @@ def _register(name: str, first: First, step: Step, *, hermite: bool = False) -> 
         dtype = dtype if dtype.is_floating_point else torch.get_default_dtype()
         x, counts = torch.broadcast_tensors(operand.to(dtype).double(), degrees.to(torch.int64))
         highest = _HERMITE[torch.float64 if dtype == torch.float64 else torch.float32]
+        # A round leaves tensors in torch's default layout, and must not change any.
+        x, counts = (tensor.clone(memory_format=torch.contiguous_format) for tensor in (x, counts))
         if not hermite:
-            return _looped(x.clone(), counts.clone(), first, step).to(dtype)
-        found = _looped(x.clone(), counts.clamp(max=highest), first, step)
+            return _looped(x, counts, first, step).to(dtype)
+        found = _looped(x, counts.clamp(max=highest), first, step)
         return torch.where(counts > highest, torch.nan, found).to(dtype)
 
     @composes(f"aten.special_{name}.x_scalar")
