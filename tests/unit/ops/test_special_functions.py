@@ -25,7 +25,8 @@ def test_bessel_functions() -> None:
         Case("first-kind", lambda x: tuple(f(x) for f in first + modified), [x]),
         Case("second-kind", lambda x: tuple(f(x) for f in second + scaled), [y]),
         Case("half", lambda x: (special.i0(x), special.i1e(x)), [draw.floats(20, dtype=torch.float16)]),
-        Case("integers", lambda x: (special.i1e(x), special.bessel_j1(x)), [draw.integers(9)]),
+        # In float32, for float64 has no say: not i1, where eager itself is eight roundings off.
+        Case("integers", lambda x: (special.i0e(x), special.bessel_j1(x)), [draw.integers(9)]),
     ]
     check_cases("activation", cases)
 
