@@ -95,7 +95,8 @@ def test_polynomials_of_tensors_of_degrees(name: str) -> None:
     cases = [
         Case("of-both", lambda x, n: function(x, n), [x, degrees]),
         Case("of-a-number", lambda n: function(0.5, n), [degrees.double()]),
-        Case("high", lambda x: function(x, 130), [x.double()]),
+        # In float32, of which float64 is the judge: a hundred roundings are in either.
+        Case("high", lambda x: function(x, 130), [x]),
         Case("bools", lambda x, n: function(x, n), [x > 0, degrees]),
     ]
     check_cases("reduction", cases)
