@@ -100,10 +100,13 @@ def _relation(left: ast.expr, operator: ast.cmpop, right: ast.expr, sizes: _Size
         expr, text, limit = expr - limit, f"{text} - {_text(bound, sizes)}", Expr.const(0)
     if expr.is_constant:
         return None
-    return _bounded(expr, operator, limit.constant, mirrored, text)
+    is_remainder = isinstance(subject, ast.BinOp) and isinstance(subject.op, ast.Mod)
+    return _bounded(expr, operator, limit.constant, mirrored, is_remainder, text)
 
 
-def _bounded(expr: Expr, operator: ast.cmpop, limit: int, mirrored: bool, text: str) -> SizeGuard | None:
+def _bounded(
+    expr: Expr, operator: ast.cmpop, limit: int, mirrored: bool, is_remainder: bool, text: str
+) -> SizeGuard | None:
     match operator, mirrored:
         case (ast.Eq(), _):
             return SizeGuard(expr, limit, limit, text=text)
@@ -115,8 +118,9 @@ def _bounded(expr: Expr, operator: ast.cmpop, limit: int, mirrored: bool, text: 
             return SizeGuard(expr, maximum=limit, text=text)
         case (ast.Lt(), False) | (ast.Gt(), True):
             return SizeGuard(expr, maximum=limit - 1, text=text)
-        case (ast.NotEq(), _):
-            # The program has another branch there.
+        case (ast.NotEq(), _) if limit not in (0, 1) or is_remainder:
+            # The program has another branch there.  Sizes 0 and 1, though, torch itself treats apart wherever it looks
+            # at strides or broadcasts; ours are treated like all others.
             return SizeGuard(expr, text=text, excluded=limit)
     return None
 
