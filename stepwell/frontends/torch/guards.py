@@ -100,13 +100,23 @@ def _relation(left: ast.expr, operator: ast.cmpop, right: ast.expr, sizes: _Size
         expr, text, limit = expr - limit, f"{text} - {_text(bound, sizes)}", Expr.const(0)
     if expr.is_constant:
         return None
+    if isinstance(operator, ast.NotEq):
+        return _excluded(expr, limit.constant, subject, text)
+    return _bounded(expr, operator, limit.constant, mirrored, text)
+
+
+def _excluded(expr: Expr, value: int, subject: ast.expr, text: str) -> SizeGuard | None:
+    """Return the guard that a size, or its remainder, is not what the program has another branch for.
+
+    Torch itself compares computed sizes with strides, and any size with 0 and 1, where that changes no result; these
+    are left out.
+    """
     is_remainder = isinstance(subject, ast.BinOp) and isinstance(subject.op, ast.Mod)
-    return _bounded(expr, operator, limit.constant, mirrored, is_remainder, text)
+    is_plain = any(expr == Expr.symbol(name) for name in expr.symbols)
+    return SizeGuard(expr, text=text, excluded=value) if is_remainder or (is_plain and value > 1) else None
 
 
-def _bounded(
-    expr: Expr, operator: ast.cmpop, limit: int, mirrored: bool, is_remainder: bool, text: str
-) -> SizeGuard | None:
+def _bounded(expr: Expr, operator: ast.cmpop, limit: int, mirrored: bool, text: str) -> SizeGuard | None:
     match operator, mirrored:
         case (ast.Eq(), _):
             return SizeGuard(expr, limit, limit, text=text)
@@ -118,10 +128,6 @@ def _bounded(
             return SizeGuard(expr, maximum=limit, text=text)
         case (ast.Lt(), False) | (ast.Gt(), True):
             return SizeGuard(expr, maximum=limit - 1, text=text)
-        case (ast.NotEq(), _) if limit not in (0, 1) or is_remainder:
-            # The program has another branch there.  Sizes 0 and 1, though, torch itself treats apart wherever it looks
-            # at strides or broadcasts; ours are treated like all others.
-            return SizeGuard(expr, text=text, excluded=limit)
     return None
 
 
