@@ -108,8 +108,8 @@ def _relation(left: ast.expr, operator: ast.cmpop, right: ast.expr, sizes: _Size
 def _excluded(expr: Expr, value: int, subject: ast.expr, text: str) -> SizeGuard | None:
     """Return the guard that a size, or its remainder, is not what the program has another branch for.
 
-    Torch itself compares computed sizes with strides, and any size with 0 and 1, where that changes no result; these
-    are left out.
+    Torch itself compares computed sizes with strides, and any size with 0 and 1, mostly where that changes no result:
+    these are left out, and with them a branch that a program takes on such a comparison, which looks the same.
     """
     is_remainder = isinstance(subject, ast.BinOp) and isinstance(subject.op, ast.Mod)
     is_plain = any(expr == Expr.symbol(name) for name in expr.symbols)
