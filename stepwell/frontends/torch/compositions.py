@@ -13,6 +13,8 @@ from torch import Tensor
 from torch.fx.experimental.symbolic_shapes import guard_or_false
 
 COMPOSITIONS: dict[str, Callable[..., Any]] = {}
+# Of ops that have a converter, which takes the calls that are left.  ``direct`` names those that it may take at once.
+PARTIAL_COMPOSITIONS: dict[str, Callable[..., Any]] = {}
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -22,6 +24,16 @@ def composes(target: str) -> Callable[[F], F]:
 
     def register(function: F) -> F:
         COMPOSITIONS[target] = function
+        return function
+
+    return register
+
+
+def composes_some(target: str) -> Callable[[F], F]:
+    """Register what becomes of some calls of an op overload; ``NotImplemented`` leaves the others to its converter."""
+
+    def register(function: F) -> F:
+        PARTIAL_COMPOSITIONS[target] = function
         return function
 
     return register

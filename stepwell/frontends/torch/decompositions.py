@@ -10,7 +10,7 @@ from torch._decomp import decomposition_table as decomposition_registry
 from stepwell.frontends.torch import composed, special_functions  # noqa: F401 - registers its compositions
 from stepwell.frontends.torch.complex_compositions import COMPLEX_COMPOSITIONS, takes_complex
 from stepwell.frontends.torch.complex_values import COMPLEX_CONVERTERS
-from stepwell.frontends.torch.compositions import COMPOSITIONS
+from stepwell.frontends.torch.compositions import COMPOSITIONS, PARTIAL_COMPOSITIONS
 from stepwell.frontends.torch.registry import CONVERTERS, ImportRules
 
 composed.register()
@@ -52,9 +52,10 @@ def overload_of(target: str) -> Any | None:
 def decompositions_for(rules: ImportRules) -> Any:
     """Return the decompositions of one import: the caller's or ours, without the ops that the caller converts."""
     if rules.decompositions is None:
-        # Torch may learn of more composite ops between two imports, and users may register converters.
+        # Torch may learn of more ops between two imports, and users may register converters.
         composites = torch._C._dispatch_get_registrations_for_dispatch_key("CompositeImplicitAutograd")
-        table = dict(_own_table(len(composites), len(COMPOSITIONS), frozenset(CONVERTERS)))
+        rewrites = frozenset((overload_of(target), rewrite) for target, rewrite in COMPOSITIONS.items())
+        table = dict(_own_table(len(composites), rewrites, frozenset(CONVERTERS)))
     else:
         table = dict(rules.decompositions)
     for target in rules.custom:
@@ -84,18 +85,10 @@ def default_decompositions() -> Any:
         overload = overload_of(target)
         if overload is not None and rewrite is not None and target not in CONVERTERS:
             table[overload] = rewrite
-    table[torch.ops.aten.unique_consecutive.default] = _with_positive_dim
+    for target, rewrite in PARTIAL_COMPOSITIONS.items():
+        table[overload_of(target)] = rewrite
     _add_complex(table)
     return table
-
-
-def _with_positive_dim(
-    operand: Any, return_inverse: bool = False, return_counts: bool = False, dim: int | None = None
-) -> Any:
-    """Torch's own shape of the result is wrong for a dimension that is counted from the end."""
-    if dim is None or dim >= 0:
-        return NotImplemented
-    return torch.ops.aten.unique_consecutive.default(operand, return_inverse, return_counts, dim + operand.dim())
 
 
 def _add_complex(table: Any) -> None:
@@ -106,10 +99,9 @@ def _add_complex(table: Any) -> None:
         complex_rule = COMPLEX_COMPOSITIONS.get(target) or _decomposition_of(overload)
         if overload is None or complex_rule is None:
             continue
-        if target in CONVERTERS:
-            real_rule = None
-        else:
-            real_rule = table[overload] if overload in table else _decomposition_of(overload, composite_only=True)
+        real_rule = table[overload] if overload in table else None  # torch's table has no `get` of its own
+        if real_rule is None and target not in CONVERTERS:
+            real_rule = _decomposition_of(overload, composite_only=True)
         table[overload] = _by_dtype(complex_rule, real_rule)
 
 

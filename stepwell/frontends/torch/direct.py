@@ -50,6 +50,19 @@ def _direct(target: str, accepts: Callable[[Any], bool] = lambda node: True) -> 
     return register
 
 
+def _direct_some(target: str, accepts: Callable[[Any], bool]) -> None:
+    """Let the calls that no partial composition rewrites go to the converter of the op."""
+
+    def convert(*arguments: Any, **options: Any) -> Any:
+        return CONVERTERS[target](*arguments, **options)
+
+    DIRECT_CONVERTERS[target] = (accepts, convert)
+
+
+_direct_some("aten.unique_consecutive.default", lambda node: (_argument(node, 3, "dim") or 0) >= 0)
+_direct_some("aten.scaled_dot_product_attention.default", lambda node: not _argument(node, 4, "dropout_p"))
+
+
 def _has_number_padding(node: Any) -> bool:
     return not isinstance(_argument(node, 4, "padding"), str)
 
@@ -123,12 +136,6 @@ def convert_flatten(importer: Importer, node: Any, operand: Value, start_dim: in
     """Torch has computed the sizes."""
     sizes = importer.meta(node).shape
     return operand if meta_of(operand).shape == sizes else importer.emit(ReshapeOp, operand, sizes=sizes)
-
-
-@_direct("aten.unique_consecutive.default", lambda node: (_argument(node, 3, "dim") or 0) >= 0)
-def convert_unique_consecutive(importer: Importer, node: Any, operand: Value, *arguments: Any, **options: Any) -> Any:
-    """A dimension that is counted from the end gets its shape when the program is decomposed."""
-    return CONVERTERS["aten.unique_consecutive.default"](importer, node, operand, *arguments, **options)
 
 
 @_direct("aten.to.dtype")

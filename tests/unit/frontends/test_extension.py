@@ -13,7 +13,9 @@ from stepwell.dialects.graph.base import GraphOperation, Tensor
 from stepwell.dialects.graph.binary import SubOp
 from stepwell.dialects.graph.elementwise import AddOp, MulOp
 from stepwell.dialects.graph.types import TensorMeta, meta_of
-from stepwell.frontends.torch.registry import CONVERTERS
+from stepwell.frontends.torch.compositions import COMPOSITIONS
+from stepwell.frontends.torch.decompositions import decompositions_for
+from stepwell.frontends.torch.registry import CONVERTERS, DEFAULT_RULES
 from stepwell.passes.conversion.graph_to_linalg.lowering import Builder, lowers, result_meta
 from stepwell.support.bindings import arith
 
@@ -141,3 +143,13 @@ def test_a_converter_with_a_wrong_type_is_named(program: Any) -> None:
     own = {"stepwell_tests::twice_plus": twice_plus, "stepwell_tests::split_sign": lambda importer, node, x: x}
     with pytest.raises(sw.errors.ImportProgramError, match="split_sign"):
         sw.from_exported_program(program, custom_converters=own)
+
+
+def test_ops_that_torch_learns_of_between_two_imports(monkeypatch: pytest.MonkeyPatch) -> None:
+    def thrice(x: torch.Tensor) -> torch.Tensor:
+        return x * 3
+
+    monkeypatch.setitem(COMPOSITIONS, "stepwell_tests.thrice.default", thrice)
+    decompositions_for(DEFAULT_RULES)
+    lib.define("thrice(Tensor x) -> Tensor")
+    assert decompositions_for(DEFAULT_RULES)[torch.ops.stepwell_tests.thrice.default] is thrice

@@ -126,6 +126,7 @@ def test_both_parts_alike() -> None:
     cases = [
         Case("views", lambda a: (a.reshape(2, 12).t(), a.permute(2, 0, 1), a[1:, ::2], a[:, 1].unsqueeze(0)), [z]),
         Case("unbind", lambda a: (*a.unbind(2), *a.split([1, 3], 1)), [z]),
+        Case("sections", lambda a, i: torch.tensor_split(a, i, 1), [z, torch.tensor([1, 1, -1])]),
         Case("expand", lambda a: (a[:, :1].expand(3, 5, 2), a.repeat(2, 1, 1), a.flip(0), a.roll(3, 1)), [z]),
         Case("cat", lambda a, b: (torch.cat([a, b], 1), torch.stack([a, b.conj()]), torch.cat([a, a.real])), [z, w]),
         Case("index", lambda a, i: (a[i], a[:, i], a.index_select(1, i), torch.take(a, i)), [z, places]),

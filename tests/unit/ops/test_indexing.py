@@ -47,6 +47,7 @@ def test_gathers() -> None:
             [x[0], line.clamp(max=3)],
         ),
         Case("one-hot", lambda i: (F.one_hot(i, 4), F.one_hot(i[:0], 9), F.one_hot(i.view(3, 3), 7)), [line]),
+        Case("no-index", lambda x, i: (x.gather(1, i), x[0].gather(0, i)), [x, torch.zeros(2, 0, dtype=torch.uint8)]),
         Case("scalars", lambda x, i: (x.gather(0, i), x.index_select(0, i)), [draw.floats(), torch.tensor(0)]),
     ]
     cases += [

@@ -153,6 +153,26 @@ def test_dropout(p: float) -> None:
     torch.testing.assert_close(y[kept], (x / (1 - p))[kept] if p < 1 else y[kept])
 
 
+@pytest.mark.parametrize("mask", ["causal", "bool", "float", ""])
+def test_dropout_of_attention(mask: str) -> None:
+    heads, groups = torch.randn(2, 4, 90, 8), torch.randn(2, 2, 70, 8)
+    hidden = {"bool": torch.rand(90, 70) < 0.7, "float": torch.randn(2, 1, 90, 70)}.get(mask)
+
+    def attend(p: float) -> Any:
+        return lambda q, k, v: torch.nn.functional.scaled_dot_product_attention(
+            q, k, v, hidden, p, mask == "causal", scale=0.2, enable_gqa=True
+        )
+
+    # With values of the unit matrix, attention gives its weights.
+    values = torch.eye(70).expand(2, 2, 70, 70)
+    exe = compiled(attend(0.25), heads, groups, values)
+    exact, found = attend(0.0)(heads, groups, values), exe(heads, groups, values)
+    seen, kept = exact > 0, found > 0
+    assert not (kept & ~seen).any() and abs(kept[seen].double().mean().item() - 0.75) < 0.02
+    torch.testing.assert_close(found[kept], exact[kept] / 0.75)
+    assert not torch.equal(exe(heads, groups, values) > 0, kept)
+
+
 def test_the_state_between_calls(tmp_path: Path) -> None:
     def draw(x: torch.Tensor) -> Any:
         return torch.rand(x.shape) + x, torch.rand(x.shape) + x, torch.randn(0, 3)

@@ -7,6 +7,7 @@ from stepwell.dialects.graph import indexing as ops
 from stepwell.dialects.graph import scatter as scatter_ops
 from stepwell.dialects.graph.base import normalize_dim
 from stepwell.dialects.graph.comparison import WhereOp
+from stepwell.dialects.graph.creation import FullOp
 from stepwell.dialects.graph.elementwise import AddOp, MulOp
 from stepwell.dialects.graph.indexing import indexed_shape
 from stepwell.dialects.graph.sizes import number_of_elements
@@ -14,7 +15,7 @@ from stepwell.dialects.graph.types import ONE, meta_of
 from stepwell.frontends.torch.converters.creation import full_like
 from stepwell.frontends.torch.converters.data_dependent import is_mask, true_where, unmasked
 from stepwell.frontends.torch.converters.masks import written_places
-from stepwell.frontends.torch.converters.shape import expand, rank_of, reshape, shape_of
+from stepwell.frontends.torch.converters.shape import ZERO, expand, rank_of, reshape, shape_of
 from stepwell.frontends.torch.importer import Importer, Value
 from stepwell.frontends.torch.registry import converts
 from stepwell.support.dtypes import DType
@@ -66,6 +67,9 @@ def convert_gather(
     importer: Importer, node: Any, operand: Value, dim: int, index: Value, *, sparse_grad: bool = False
 ) -> Value:
     shape = shape_of(index)
+    if number_of_elements(shape) == ZERO:
+        # torch looks at the dtype and the rank of an index only where it has elements.
+        return importer.emit(FullOp, importer.constant(0, meta_of(operand).dtype), sizes=shape)
     found = importer.emit(
         ops.GatherOp,
         _as_vector(importer, operand),

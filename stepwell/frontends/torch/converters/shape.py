@@ -201,6 +201,19 @@ def convert_narrow(importer: Importer, node: Any, operand: Value, dim: int, star
     return convert_slice(importer, node, operand, dim, start, Expr.of(start) + length)
 
 
+def slice_range(
+    importer: Importer, wanted: Any, size: Expr, start: Size | None, end: Size | None, step: int
+) -> tuple[Expr, Expr]:
+    """Return where ``aten.slice`` of a dimension of ``size`` begins and ends; ``wanted`` is torch's size of it."""
+    if importer.sizes.is_new(wanted):
+        # torch leaves wrapping and clamping to run time, and gives the result a symbol of its own.
+        first, last = wrapped(start, size, ZERO), wrapped(end, size, size)
+        last = Expr.max(first, last)
+        importer.sizes.give(wanted, (last - first + (step - 1)) // step)
+        return first, last
+    return slice_bounds(importer, size, start, end, importer.sizes.expr(wanted), step)
+
+
 @converts("aten.slice.Tensor")
 def convert_slice(
     importer: Importer,
@@ -213,17 +226,8 @@ def convert_slice(
 ) -> Value:
     dim = normalize_dim(dim, rank_of(operand))
     wanted = node.meta["val"].shape[dim]
-    if importer.sizes.is_new(wanted):
-        # torch leaves wrapping and clamping to run time, and gives the result a symbol of its own.
-        size = shape_of(operand)[dim]
-        first, last = wrapped(start, size, ZERO), wrapped(end, size, size)
-        last = Expr.max(first, last)
-        importer.sizes.give(wanted, (last - first + (step - 1)) // step)
-        return slice_along(importer, operand, dim, first, last, step)
-    result = importer.meta(node).shape[dim]
-    return slice_along(
-        importer, operand, dim, *slice_bounds(importer, shape_of(operand)[dim], start, end, result, step), step
-    )
+    first, last = slice_range(importer, wanted, shape_of(operand)[dim], start, end, step)
+    return slice_along(importer, operand, dim, first, last, step)
 
 
 def select(importer: Importer, operand: Value, dim: int, index: Size) -> Value:

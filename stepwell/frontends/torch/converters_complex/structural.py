@@ -5,9 +5,11 @@ from typing import Any
 
 import torch
 
+from stepwell.dialects.graph.base import normalize_dim
 from stepwell.dialects.graph.types import meta_of
 from stepwell.frontends.torch.complex_values import ComplexTensor, converts_complex
 from stepwell.frontends.torch.converters.creation import full_like
+from stepwell.frontends.torch.converters.shape import rank_of, shape_of, slice_along, slice_range
 from stepwell.frontends.torch.importer import Importer
 from stepwell.frontends.torch.registry import CONVERTERS
 from stepwell.support.bindings import ir
@@ -46,7 +48,6 @@ _FIRST = (
     "reshape.default",
     "roll.default",
     "select.int",
-    "slice.Tensor",
     "split.Tensor",
     "split_with_sizes.default",
     "squeeze.default",
@@ -135,6 +136,24 @@ def convert_ones(importer: Importer, node: Any, *arguments: Any, **options: Any)
     if not node.meta["val"].dtype.is_complex:
         return real
     return ComplexTensor(real, full_like(importer, real, 0, meta_of(real).dtype))
+
+
+@converts_complex("aten.slice.Tensor")
+def convert_slice(
+    importer: Importer,
+    node: Any,
+    operand: ComplexTensor,
+    dim: int = 0,
+    start: Any = None,
+    end: Any = None,
+    step: int = 1,
+) -> ComplexTensor:
+    """Both parts have one range: where torch leaves its size to run time, it is given once."""
+    dim = normalize_dim(dim, rank_of(operand.real))
+    wanted = node.meta["val"].shape[dim]
+    first, last = slice_range(importer, wanted, shape_of(operand.real)[dim], start, end, step)
+    parts = (operand.real, operand.imaginary)
+    return ComplexTensor(*(slice_along(importer, part, dim, first, last, step) for part in parts))
 
 
 def _part_dtype(importer: Importer, node: Any) -> DType:
