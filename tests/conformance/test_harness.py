@@ -47,6 +47,15 @@ def test_what_torch_does_not_export_costs_the_others_nothing() -> None:
     assert sum(verdict.kind == RIGHT for verdict in found.values()) == 4
 
 
+def test_a_failure_of_the_exported_program_itself_is_no_refusal() -> None:
+    # torch bounds the size of the result by the operand, which is smaller than the mask.
+    wide = _sample(0, torch.masked_select, torch.rand(3), torch.ones(2, 3, dtype=torch.bool))
+    fits = _sample(1, torch.masked_select, torch.rand(2, 3), torch.ones(3, dtype=torch.bool))
+    found = Examination("masked_select").verdicts([wide, fits])
+    assert (found[0].kind, found[1].kind) == (NOT_EXPORTED, RIGHT)
+    assert found[0].reason.startswith("torch's exported program: ")
+
+
 def test_samples_of_a_kind_share_a_program() -> None:
     x = torch.rand(4, 4)
     batch = [_sample(0, torch.sin, x), _sample(1, torch.sin, torch.rand(4, 4)), _sample(2, torch.sin, x.t())]

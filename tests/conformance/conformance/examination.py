@@ -25,7 +25,7 @@ from conformance.database import (
 from conformance.judgement import difference, implausible, same, with_places_as_values
 from conformance.verdicts import CRASHED, NOT_EXPORTED, REFUSED, RIGHT, WRONG, Verdict
 from stepwell.frontends.torch import from_exported_program
-from stepwell.support.errors import CompileError, PassFailure, StepwellError, TypeMismatchError
+from stepwell.support.errors import CompileError, PassFailure, RuntimeFailure, StepwellError, TypeMismatchError
 
 _DRAWS = 24
 _UNUSED = torch.zeros(1)
@@ -193,11 +193,21 @@ class Examination:
             self._run(run, samples, found)
         except Exception as error:
             if len(samples) == 1:
-                found[samples[0].index] = _failure(error)
+                found[samples[0].index] = self._failure_alone(samples[0], error)
                 return
             for half in (samples[: len(samples) // 2], samples[len(samples) // 2 :]):
                 for part in self._import(half, found):
                     self._compile(part, found)
+
+    def _failure_alone(self, sample: Sample, error: Exception) -> Verdict:
+        """Return what an error of a sample's own program means: one that torch's program has too is of the export."""
+        if isinstance(error, RuntimeFailure):
+            program = self._export([sample])
+            try:
+                program.module()(_UNUSED, *map(copy_tensor, sample.tensors))
+            except Exception as own:  # whatever torch raises
+                return Verdict(NOT_EXPORTED, _first_line(f"torch's exported program: {type(own).__name__}: {own}"))
+        return _failure(error)
 
     def _run(self, run: Any, samples: list[Sample], found: dict[int, Verdict]) -> None:
         """Run a program with the values of all samples that it is for."""

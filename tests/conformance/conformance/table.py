@@ -22,7 +22,7 @@ its samples, imported, compiled and run, and each result is compared with eager 
   numbers and bools exactly. Random results have eager's dtype and shape, and a mean that eager's draws allow;
 - *refused*: importing or compiling raises an error that names the op and the reason;
 - *wrong*: anything else comes out; *crashed*: anything else happens. There must be none;
-- *not exported*: torch itself does not export the call.
+- *not exported*: torch itself does not export the call, or its exported program fails.
 
 Of ops with more samples than the column "each" says, some are run, at even distances, always the same. Where the
 column "ops" names two numbers, so many of the ops that take the dtype are run, again at even distances.
