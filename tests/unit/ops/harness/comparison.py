@@ -5,7 +5,9 @@ import torch
 from harness.tolerances import ELEMENT_BY_ELEMENT, ROUNDINGS
 
 
-def difference(got: torch.Tensor, eager: torch.Tensor, exact: torch.Tensor, family: str) -> str:
+def difference(
+    got: torch.Tensor, eager: torch.Tensor, exact: torch.Tensor, family: str, slack: torch.Tensor | None = None
+) -> str:
     """Return what is wrong with a result, or "".
 
     Args:
@@ -13,6 +15,7 @@ def difference(got: torch.Tensor, eager: torch.Tensor, exact: torch.Tensor, fami
         eager: what torch computes in the same dtype: fixes shape, dtype, NaN and infinities, and whole numbers exactly.
         exact: what torch computes in float64.
         family: the row of the tolerance table.
+        slack: how much further each element may be from `exact`; float64, of the result's shape.
     """
     if got.dtype is not eager.dtype:
         return f"dtype {got.dtype}, not {eager.dtype}"
@@ -34,6 +37,8 @@ def difference(got: torch.Tensor, eager: torch.Tensor, exact: torch.Tensor, fami
         eager_error, size = eager_error.max(), size.max()
     # Results below the smallest normal number have fewer digits.
     allowed = 4 * eager_error + ROUNDINGS[family] * info.eps * torch.clamp(size, min=info.tiny)
+    if slack is not None:
+        allowed = allowed + slack
     wrong |= error > allowed
     return _first(wrong, got, eager, exact) if wrong.any() else ""
 

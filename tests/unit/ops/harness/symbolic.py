@@ -138,15 +138,35 @@ def compare(case: Symbolic, inputs: Sequence[torch.Tensor], found: list[Any]) ->
     """Take the results of a case off a list, and yield what is wrong with them."""
     shapes = [list(tensor.shape) for tensor in inputs]
     eager = flat(case.function(*inputs))
-    exact = flat(case.function(*[t.double() if t.is_floating_point() else t for t in inputs]))
-    for number, (plain, best) in enumerate(zip(eager, exact, strict=True)):
+    exact = flat(case.function(*[_nudged(tensor, 0) for tensor in inputs]))
+    near = flat(case.function(*[_nudged(tensor, (-1) ** number) for number, tensor in enumerate(inputs)]))
+    for number, (plain, best, beside) in enumerate(zip(eager, exact, near, strict=True)):
         got = found.pop(0)
         if not isinstance(plain, torch.Tensor):
             fault = "" if type(got) is type(plain) and got == plain else f"{got!r}, not {plain!r}"
         else:
-            fault = difference(got, plain, best, case.family) or _layout(got, plain)
+            fault = difference(got, plain, best, case.family, _condition(best, beside)) or _layout(got, plain)
         if fault:
             yield f"result {number} of {shapes}: {fault}"
+
+
+def _nudged(tensor: torch.Tensor, units: int) -> torch.Tensor:
+    """Return a tensor of floats in float64, moved by so many units of its own dtype."""
+    if not tensor.is_floating_point():
+        return tensor
+    return tensor.double() * (1 + units * torch.finfo(tensor.dtype).eps)
+
+
+def _condition(exact: torch.Tensor, near: torch.Tensor) -> torch.Tensor | None:
+    """Return how much rounding of the inputs alone changes a result; nothing where results are of another kind.
+
+    A result of one element has no larger one to measure its cancellation against: `lerp(a, b, w)` near zero has no
+    correct digit in any order of evaluation.  What is right for inputs a rounding away is right (backward stability).
+    """
+    if not exact.is_floating_point() or exact.shape != near.shape:
+        return None
+    change = (near - exact).abs()
+    return torch.where(torch.isfinite(change), change, 0.0).double()
 
 
 def _layout(got: torch.Tensor, eager: torch.Tensor) -> str:

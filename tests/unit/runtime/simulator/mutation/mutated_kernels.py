@@ -1,6 +1,7 @@
 """The kernels that are mutated: one small case of each family, compiled as a program's kernel would be."""
 
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -32,6 +33,7 @@ class Case:
         tolerance: as in ``Family``.
         target: what it is compiled for.
         tile: the tile of the Hopper template that is to be built.
+        alone: compile for a GPU of one multiprocessor: a block walks over several tiles, and shares no row with others.
         prepare: changes the inputs.
     """
 
@@ -40,6 +42,7 @@ class Case:
     tolerance: float = 0.0
     target: str = "cuda:sm_90a"
     tile: HopperTile | None = None
+    alone: bool = False
     prepare: Callable[[Arrays], None] = lambda inputs: None
 
 
@@ -59,6 +62,12 @@ def _with_peaks(inputs: Arrays) -> None:
     inputs[0][0, 127] += 120
 
 
+def _with_peaks_on_slopes(inputs: Arrays) -> None:
+    """Let numbers grow along the rows too: who reads one number for another far from it changes the sum."""
+    inputs[0] += np.linspace(0, 6, inputs[0].shape[1], dtype="f4")
+    _with_peaks(inputs)
+
+
 CASES = {
     "pointwise": Case((((5, 67), "f4"), ((67,), "f4")), lambda x, y: np.maximum(x + y, 0), 1e-7),
     "transpose": Case((((37, 45), "f4"),), np.transpose),
@@ -66,10 +75,15 @@ CASES = {
     "column_sums": Case((((70, 33), "f4"),), lambda x: x.sum(axis=0), 1e-6),
     "whole_sum": Case((((40007,), "f4"),), np.sum, 1e-5),
     "softmax": Case((((3, 700), "f4"),), _softmax, 1e-5, prepare=_with_peaks),
+    "softmax_online": Case((((3, 2372), "f4"),), _softmax, 1e-7, alone=True, prepare=_with_peaks_on_slopes),
     "gemm_f32": Case((((24, 24), "f4"), ((24, 28), "f4")), np.matmul, 1e-6),
     "gemm_f16": Case((((32, 248), "f2"), ((248, 32), "f2")), np.matmul, 1e-3, "cuda:sm_80"),
     "gemm_hopper": Case(
-        (((50, 200), BFLOAT16), ((72, 200), BFLOAT16)), lambda x, y: x @ y.T, 1e-2, tile=HopperTile(1, 64, 2)
+        (((50, 200), BFLOAT16), ((72, 200), BFLOAT16)),
+        lambda x, y: x @ y.T,
+        1e-2,
+        tile=HopperTile(1, 64, 2),
+        alone=True,
     ),
     "attention": Case((((1, 1, 100, 16), "f2"),) * 3, _attention, 3e-3),
 }
@@ -81,12 +95,12 @@ def compiled(name: str) -> Compiled:
     """Return a family's kernel, as PTX."""
     case = CASES[name]
     text = (FOLDER / f"{name}.mlir").read_text()
-    if case.tile is None:
-        return compile_text(text, target=case.target)
-    chosen = [(case.tile, Estimate(0.0, 1.0, "arithmetic"))]
-    # One multiprocessor, so that a block walks over several tiles.
-    one = patch.object(Target, "multiprocessors", property(lambda target: 1))
-    with one, patch.object(rule, "hopper_tiles", lambda problem, target: chosen):
+    with ExitStack() as patches:
+        if case.alone:
+            patches.enter_context(patch.object(Target, "multiprocessors", property(lambda target: 1)))
+        if case.tile is not None:
+            chosen = [(case.tile, Estimate(0.0, 1.0, "arithmetic"))]
+            patches.enter_context(patch.object(rule, "hopper_tiles", lambda problem, target: chosen))
         return compile_text(text, target=case.target)
 
 
