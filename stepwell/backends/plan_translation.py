@@ -13,7 +13,6 @@ from stepwell.runtime.plan import (
     PLAN_VERSION,
     Branch,
     BufferRef,
-    Guard,
     KernelInfo,
     Launch,
     Loop,
@@ -29,6 +28,7 @@ from stepwell.support.dtypes import DType
 from stepwell.support.errors import CompileError
 from stepwell.support.locations import plain_location
 from stepwell.support.signature import Signature
+from stepwell.support.size_guard import SizeGuard
 from stepwell.support.symbolic import Expr
 
 # Source ops named per launch; a launch of hundreds would drown the report.
@@ -48,8 +48,7 @@ def translate(module: "ir.Operation", kernels: Mapping[str, KernelInfo], signatu
     main = _translate_function(functions["main"], numbers, functions)
     # Below the graph stage integers carry no sign, so that the signature alone tells uint8 from int8.
     dtypes = [spec.dtype for spec in signature.results]
-    guards = tuple(Guard(g.expr, g.minimum, g.maximum, g.divisor, g.text, g.excluded) for g in signature.guards)
-    main = replace(main, guards=guards, results=tuple(map(_with_dtype, main.results, dtypes)))
+    main = replace(main, guards=signature.guards, results=tuple(map(_with_dtype, main.results, dtypes)))
     prepare = None
     if "prepare" in functions:
         known = _argument_numbers(functions["prepare"])
@@ -215,9 +214,9 @@ def _read_size(op: Any, places: _Places) -> ReadSize:
     )
 
 
-def _guard(attribute: Any) -> Guard:
+def _guard(attribute: Any) -> SizeGuard:
     check = SizeCheck.of(attribute)
-    return Guard(check.expr, check.minimum, check.maximum, path=check.text)
+    return SizeGuard(check.expr, check.minimum, check.maximum, text=check.text)
 
 
 def sources(location: Any) -> tuple[str, ...]:

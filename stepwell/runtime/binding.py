@@ -7,10 +7,11 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from stepwell.runtime.plan import Guard, KernelInfo, Launch, Program, SymbolDef, TensorRef
+from stepwell.runtime.plan import KernelInfo, Launch, Program, SymbolDef, TensorRef
 from stepwell.support.dtypes import DType
 from stepwell.support.errors import ArgumentError
 from stepwell.support.signature import ArgumentSpec, SymbolSpec
+from stepwell.support.size_guard import SizeGuard
 from stepwell.support.symbolic import Expr
 
 Shape = tuple[int, ...]
@@ -163,8 +164,8 @@ def _check_sizes(spec: ArgumentSpec, shape: Shape, sizes: Mapping[str, int], ori
         )
 
 
-def _check_guard(guard: Guard, sizes: Mapping[str, int], origins: Mapping[str, str]) -> None:
-    path = guard.path or _named(guard.expr, origins)
+def _check_guard(guard: SizeGuard, sizes: Mapping[str, int], origins: Mapping[str, str]) -> None:
+    path = guard.text or _named(guard.expr, origins)
     value = guard.expr.evaluate(sizes)
     if value == guard.excluded:
         raise ArgumentError(f"{path} must not be {value}", fix="export the program with an example of this size")

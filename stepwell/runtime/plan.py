@@ -19,9 +19,10 @@ from functools import cached_property
 from typing import Any, ClassVar
 
 from stepwell.runtime.kernel_info import KernelInfo
-from stepwell.runtime.steps import BufferRef, Guard, Launch, ReadSize, TensorRef
+from stepwell.runtime.steps import BufferRef, Launch, ReadSize, TensorRef
 from stepwell.support.errors import ArtifactError
 from stepwell.support.signature import Signature
+from stepwell.support.size_guard import SizeGuard
 from stepwell.support.symbolic import Expr
 
 PLAN_VERSION = 4
@@ -35,7 +36,6 @@ __all__ = [
     "PLAN_VERSION",
     "Branch",
     "BufferRef",
-    "Guard",
     "KernelInfo",
     "Launch",
     "Loop",
@@ -242,7 +242,7 @@ class Program:
     """
 
     symbols: tuple[SymbolDef, ...] = ()
-    guards: tuple[Guard, ...] = ()
+    guards: tuple[SizeGuard, ...] = ()
     arena_bytes: Expr = _ZERO
     steps: tuple[Step, ...] = ()
     results: tuple[TensorRef, ...] = ()
@@ -278,7 +278,7 @@ class Program:
         """Read what ``to_json`` wrote."""
         return cls(
             tuple(map(SymbolDef.from_json, data["symbols"])),
-            tuple(map(Guard.from_json, data["guards"])),
+            tuple(map(SizeGuard.from_json, data["guards"])),
             Expr.from_json(data["arena_bytes"]),
             tuple(map(_step_from_json, data["steps"])),
             tuple(map(TensorRef.from_json, data["results"])),

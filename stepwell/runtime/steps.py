@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from stepwell.support.dtypes import DType
+from stepwell.support.size_guard import SizeGuard
 from stepwell.support.symbolic import Expr
 
 _ZERO = Expr.const(0)
@@ -109,36 +110,6 @@ class Launch:
 
 
 @dataclass(frozen=True)
-class Guard:
-    """What must hold of a size, checked at each call with new sizes.
-
-    Attributes:
-        expr: the checked expression.
-        minimum, maximum: inclusive bounds; None where there is none.
-        divisor: what the value must be a multiple of; None where nothing.
-        path: the expression as the user knows it, such as "x.size(0)"; in error messages.
-        excluded: what the value must differ from; None where nothing.
-    """
-
-    expr: Expr
-    minimum: int | None = None
-    maximum: int | None = None
-    divisor: int | None = None
-    path: str = ""
-    excluded: int | None = None
-
-    def to_json(self) -> list[Any]:
-        """Return plain JSON data."""
-        return [self.expr.to_json(), self.minimum, self.maximum, self.divisor, self.path, self.excluded]
-
-    @classmethod
-    def from_json(cls, data: list[Any]) -> "Guard":
-        """Read what ``to_json`` wrote."""
-        expr, *rest = data
-        return cls(Expr.from_json(expr), *rest)
-
-
-@dataclass(frozen=True)
 class ReadSize:
     """The host reads a number that a kernel wrote, and gives it to a symbol; later steps may depend on it.
 
@@ -146,7 +117,7 @@ class ReadSize:
         symbol: the symbol's name.
         tensor: a 0-d int64 tensor.
         minimum, maximum: inclusive bounds, over symbols known before; None where there is none.
-        checks: what else must hold then; their paths are whole conditions.
+        checks: what else must hold then; their texts are whole conditions.
         arena_bytes: size of the arena that this step opens, for tensors whose sizes depend on the symbol.
         source: where the number comes from, as for ``Launch``.
     """
@@ -157,7 +128,7 @@ class ReadSize:
     tensor: TensorRef
     minimum: Expr | None = None
     maximum: Expr | None = None
-    checks: tuple[Guard, ...] = ()
+    checks: tuple[SizeGuard, ...] = ()
     arena_bytes: Expr = _ZERO
     source: tuple[str, ...] = ()
 
@@ -183,7 +154,7 @@ class ReadSize:
             TensorRef.from_json(data["tensor"]),
             minimum,
             maximum,
-            tuple(map(Guard.from_json, data["checks"])),
+            tuple(map(SizeGuard.from_json, data["checks"])),
             Expr.from_json(data["arena_bytes"]),
             tuple(data["source"]),
         )

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from stepwell.support.dtypes import DType
+from stepwell.support.size_guard import SizeGuard
 from stepwell.support.structure import Structure
 from stepwell.support.symbolic import Expr
 
@@ -135,42 +136,6 @@ class SymbolSpec:
         """Read what ``to_json`` wrote."""
         keys = ("name", "argument", "dim", "minimum", "maximum", "divisor", "remainder")
         return cls(*(data[key] for key in keys))
-
-
-@dataclass(frozen=True)
-class SizeGuard:
-    """What must hold of the sizes beside the bounds of each; checked at each call.
-
-    Attributes:
-        expr: what is checked.
-        minimum, maximum: inclusive bounds; None where there is none.
-        divisor: what the value must be a multiple of; None where nothing.
-        text: the expression as the user knows it, such as ``x.size(0)``.
-        excluded: what the value must differ from; None where nothing.
-    """
-
-    expr: Expr
-    minimum: int | None = None
-    maximum: int | None = None
-    divisor: int | None = None
-    text: str = ""
-    excluded: int | None = None
-
-    def to_json(self) -> dict[str, Any]:
-        """Return plain JSON data."""
-        return {
-            "expr": self.expr.to_json(),
-            "minimum": self.minimum,
-            "maximum": self.maximum,
-            "divisor": self.divisor,
-            "text": self.text,
-            "excluded": self.excluded,
-        }
-
-    @classmethod
-    def from_json(cls, data: dict[str, Any]) -> "SizeGuard":
-        """Read what ``to_json`` wrote."""
-        return cls(**data | {"expr": Expr.from_json(data["expr"])})
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,8 @@ from typing import Any
 import torch
 
 from stepwell.frontends.torch.sizes import SizeTable
-from stepwell.support.signature import ArgumentSpec, SizeGuard
+from stepwell.support.signature import ArgumentSpec
+from stepwell.support.size_guard import SizeGuard
 from stepwell.support.symbolic import Expr
 
 # By path: the sizes of a tensor, or what an integer is.

@@ -28,7 +28,7 @@ from stepwell.frontends.torch.support_report import Refusal, is_bookkeeping, ref
 from stepwell.support.bindings import ir
 from stepwell.support.dtypes import DType
 from stepwell.support.errors import ConverterFaultError, ImportProgramError, SourceLocation, TypeMismatchError
-from stepwell.support.signature import SizeGuard
+from stepwell.support.size_guard import SizeGuard
 from stepwell.support.symbolic import Expr
 
 # An SSA value; the bindings carry no types.

@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 
 from stepwell.runtime.binding import Bases, BoundProgram, Place, ResultPlace
 from stepwell.runtime.devices.device import LoadedProgram
-from stepwell.runtime.plan import Branch, BufferRef, Guard, Launch, Loop, Program, ReadSize, TensorRef
+from stepwell.runtime.plan import Branch, BufferRef, Launch, Loop, Program, ReadSize, TensorRef
 from stepwell.support.errors import RuntimeFailure
+from stepwell.support.size_guard import SizeGuard
 from stepwell.support.symbolic import Expr
 
 _MOST_PARTS = 64
@@ -289,13 +290,13 @@ def check_read(read: ReadSize, value: int, sizes: Mapping[str, int]) -> None:
     raise RuntimeFailure(f"size '{read.symbol}' must be {wanted}, got {value} (from {where})")
 
 
-def _check_conditions(checks: Sequence[Guard], sizes: Mapping[str, int]) -> None:
+def _check_conditions(checks: Sequence[SizeGuard], sizes: Mapping[str, int]) -> None:
     for check in checks:
         value = check.expr.evaluate(sizes)
         low, high = check.minimum, check.maximum
         if (low is not None and value < low) or (high is not None and value > high):
             known = ", ".join(f"{name} = {sizes[name]}" for name in sorted(check.expr.symbols))
-            raise RuntimeFailure(f"{check.path} does not hold: {known}")
+            raise RuntimeFailure(f"{check.text} does not hold: {known}")
 
 
 def _meaning(bound: Expr, sizes: Mapping[str, int]) -> str:

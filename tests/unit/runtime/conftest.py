@@ -12,7 +12,6 @@ from stepwell.runtime.executable import Executable
 from stepwell.runtime.plan import (
     PLAN_VERSION,
     BufferRef,
-    Guard,
     KernelInfo,
     Launch,
     Plan,
@@ -23,6 +22,7 @@ from stepwell.runtime.plan import (
 )
 from stepwell.support.dtypes import DType
 from stepwell.support.signature import ArgumentSpec, ResultSpec, Signature, SymbolSpec
+from stepwell.support.size_guard import SizeGuard
 from stepwell.support.structure import Structure
 from stepwell.support.symbolic import Expr
 from stepwell.support.target import Target
@@ -190,7 +190,7 @@ def reading_plan() -> Plan:
                 tensor("argument", 2, dtype=DType.INT64),
                 Expr.const(0),
                 N,
-                (Guard(K, 0, 7, path="k < 8 (model.py:4)"),),
+                (SizeGuard(K, 0, 7, text="k < 8 (model.py:4)"),),
                 (4 * part + 63) // 64 * 64,
                 ("item model.py:3",),
             ),

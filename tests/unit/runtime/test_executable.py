@@ -13,9 +13,10 @@ import torch
 from torch._subclasses.fake_tensor import FakeTensorMode
 
 from stepwell.runtime.executable import Executable
-from stepwell.runtime.plan import PLAN_VERSION, Guard, Plan, Program
+from stepwell.runtime.plan import PLAN_VERSION, Plan, Program
 from stepwell.support.dtypes import DType
 from stepwell.support.errors import ArgumentError, ArtifactError, InvalidOptionError, RuntimeFailure, StepwellError
+from stepwell.support.size_guard import SizeGuard
 from stepwell.support.symbolic import Expr
 
 Build = Callable[..., Executable]
@@ -121,10 +122,10 @@ def test_guards(kit: Any, build: Build) -> None:
     main = kit.chain_plan().main
     x = np.zeros((3, 4), np.float32)
     for guard, text in (
-        (Guard(n, divisor=2, path="x.size(0)"), r"x.size\(0\) must be a multiple of 2, got 3"),
-        (Guard(2 * n, minimum=7), r"x.size\(0\) must be at least 7, got 6"),
-        (Guard(n, excluded=3, path="x.size(0)"), r"x.size\(0\) must not be 3"),
-        (Guard(n * n, maximum=8, path="x.size(0)**2"), r"x.size\(0\)\*\*2 must be at most 8, got 9"),
+        (SizeGuard(n, divisor=2, text="x.size(0)"), r"x.size\(0\) must be a multiple of 2, got 3"),
+        (SizeGuard(2 * n, minimum=7), r"x.size\(0\) must be at least 7, got 6"),
+        (SizeGuard(n, excluded=3, text="x.size(0)"), r"x.size\(0\) must not be 3"),
+        (SizeGuard(n * n, maximum=8, text="x.size(0)**2"), r"x.size\(0\)\*\*2 must be at most 8, got 9"),
     ):
         exe = build(kit.chain_plan(main=replace(main, guards=(guard,))))
         for _ in range(2):

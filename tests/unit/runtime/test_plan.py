@@ -6,14 +6,15 @@ from typing import Any
 
 import pytest
 
-from stepwell.runtime.plan import PLAN_VERSION, Guard, Plan
+from stepwell.runtime.plan import PLAN_VERSION, Plan
 from stepwell.support.errors import ArtifactError
+from stepwell.support.size_guard import SizeGuard
 from stepwell.support.symbolic import Expr
 
 
 def test_round_trip(kit: Any) -> None:
     n = Expr.symbol("n")
-    guards = (Guard(n * 2 + 1, 3, 9, None, "x.size(0)"), Guard(n, divisor=8), Guard(n, excluded=4))
+    guards = (SizeGuard(n * 2 + 1, 3, 9, None, "x.size(0)"), SizeGuard(n, divisor=8), SizeGuard(n, excluded=4))
     main = replace(kit.chain_plan().main, guards=guards)
     for plan in (kit.chain_plan(main=main), kit.buffer_plan(), kit.reading_plan()):
         text = json.dumps(plan.to_json())

@@ -15,7 +15,7 @@ from harness.comparison import difference
 from harness.execution import DEVICE, compile_to_test
 from harness.inputs import Inputs
 from stepwell.runtime.binding import check_shapes
-from stepwell.runtime.plan import Guard, Program
+from stepwell.runtime.plan import Program
 from stepwell.support.errors import ArgumentError
 from stepwell.support.signature import Signature
 
@@ -189,11 +189,7 @@ def _allowed(
     own = range(first, first + len(tensors))
     symbols = [symbol for symbol in signature.symbols if symbol.argument in own]
     names = {symbol.name for symbol in symbols}
-    guards = tuple(
-        Guard(guard.expr, guard.minimum, guard.maximum, guard.divisor, guard.text, guard.excluded)
-        for guard in signature.guards
-        if guard.expr.symbols <= names
-    )
+    guards = tuple(guard for guard in signature.guards if guard.expr.symbols <= names)
     shapes = {position: tuple(tensor.shape) for position, tensor in zip(own, tensors, strict=True)}
     try:
         check_shapes(Program(guards=guards), signature.arguments, symbols, shapes)
