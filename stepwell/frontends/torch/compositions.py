@@ -6,6 +6,7 @@ decompositions; one that returns ``NotImplemented`` leaves the call as it is, so
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import torch
@@ -13,10 +14,27 @@ from torch import Tensor
 from torch.fx.experimental.symbolic_shapes import guard_or_false
 
 COMPOSITIONS: dict[str, Callable[..., Any]] = {}
-# Of ops that have a converter, which takes the calls that are left.  ``direct`` names those that it may take at once.
-PARTIAL_COMPOSITIONS: dict[str, Callable[..., Any]] = {}
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+
+@dataclass(frozen=True)
+class PartialComposition:
+    """What becomes of some calls of an op that has a converter, which takes the others.
+
+    Attributes:
+        applies: tells of a call's arguments, which are tensors or the nodes of a graph, whether it is rewritten.
+        rewrite: the composition.
+    """
+
+    applies: Callable[..., bool]
+    rewrite: Callable[..., Any]
+
+    def __call__(self, *arguments: Any, **options: Any) -> Any:
+        return self.rewrite(*arguments, **options) if self.applies(*arguments, **options) else NotImplemented
+
+
+PARTIAL_COMPOSITIONS: dict[str, PartialComposition] = {}
 
 
 def composes(target: str) -> Callable[[F], F]:
@@ -29,11 +47,11 @@ def composes(target: str) -> Callable[[F], F]:
     return register
 
 
-def composes_some(target: str) -> Callable[[F], F]:
-    """Register what becomes of some calls of an op overload; ``NotImplemented`` leaves the others to its converter."""
+def composes_some(target: str, applies: Callable[..., bool]) -> Callable[[F], F]:
+    """Register what becomes of those calls of an op overload whose arguments ``applies`` accepts."""
 
     def register(function: F) -> F:
-        PARTIAL_COMPOSITIONS[target] = function
+        PARTIAL_COMPOSITIONS[target] = PartialComposition(applies, function)
         return function
 
     return register

@@ -13,6 +13,7 @@ from torch.export.graph_signature import OutputKind
 from stepwell.dialects.graph.shape import ReshapeOp
 from stepwell.dialects.graph.types import meta_of
 from stepwell.frontends.torch.complex_values import involves_complex
+from stepwell.frontends.torch.compositions import PARTIAL_COMPOSITIONS
 from stepwell.frontends.torch.importer import Importer, Value
 from stepwell.frontends.torch.registry import CONVERTERS, DEFAULT_RULES, DIRECT_CONVERTERS, ImportRules
 from stepwell.frontends.torch.support_report import is_known
@@ -34,7 +35,11 @@ def _is_direct_call(node: Any, rules: ImportRules) -> bool:
     if involves_complex(node):
         # What is computed with complex numbers is rewritten first.
         return False
-    direct = rules.direct(str(node.target))
+    target = str(node.target)
+    partial = PARTIAL_COMPOSITIONS.get(target)
+    if partial is not None and target not in rules.custom and partial.applies(*node.args, **node.kwargs):
+        return False
+    direct = rules.direct(target)
     return direct[0](node) if direct is not None else is_known(node, rules)
 
 
@@ -48,19 +53,6 @@ def _direct(target: str, accepts: Callable[[Any], bool] = lambda node: True) -> 
         return function
 
     return register
-
-
-def _direct_some(target: str, accepts: Callable[[Any], bool]) -> None:
-    """Let the calls that no partial composition rewrites go to the converter of the op."""
-
-    def convert(*arguments: Any, **options: Any) -> Any:
-        return CONVERTERS[target](*arguments, **options)
-
-    DIRECT_CONVERTERS[target] = (accepts, convert)
-
-
-_direct_some("aten.unique_consecutive.default", lambda node: (_argument(node, 3, "dim") or 0) >= 0)
-_direct_some("aten.scaled_dot_product_attention.default", lambda node: not _argument(node, 4, "dropout_p"))
 
 
 def _has_number_padding(node: Any) -> bool:

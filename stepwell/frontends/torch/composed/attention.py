@@ -9,7 +9,13 @@ from torch import Tensor
 from stepwell.frontends.torch.compositions import composes, composes_some
 
 
-@composes_some("aten.scaled_dot_product_attention.default")
+def _drops(
+    query: Any, key: Any, value: Any, mask: Any = None, dropout_p: float = 0.0, *causal: bool, **options: Any
+) -> bool:
+    return dropout_p != 0
+
+
+@composes_some("aten.scaled_dot_product_attention.default", _drops)
 def attention_with_dropout(
     query: Tensor,
     key: Tensor,
@@ -22,8 +28,6 @@ def attention_with_dropout(
     enable_gqa: bool = False,
 ) -> Any:
     """``dropout(softmax(query @ key.T * scale + mask)) @ value``; softmax is computed in float32 at least."""
-    if dropout_p == 0:
-        return NotImplemented
     if enable_gqa:
         key, value = (item.repeat_interleave(query.shape[-3] // item.shape[-3], -3) for item in (key, value))
     scores = _scores(query, key, scale)

@@ -81,11 +81,15 @@ def masked_softmax(operand: Tensor, mask: Tensor, dim: int | None = None, mask_t
     return torch.softmax(operand.masked_fill(mask, -math.inf), operand.dim() - 1 if dim is None else dim)
 
 
-@composes_some("aten.unique_consecutive.default")
+def _counts_from_the_end(
+    operand: Any, return_inverse: bool = False, return_counts: bool = False, dim: int | None = None
+) -> bool:
+    return dim is not None and dim < 0
+
+
+@composes_some("aten.unique_consecutive.default", _counts_from_the_end)
 def unique_consecutive(
-    operand: Tensor, return_inverse: bool = False, return_counts: bool = False, dim: int | None = None
+    operand: Tensor, return_inverse: bool = False, return_counts: bool = False, dim: int = -1
 ) -> Any:
     """Torch's own shape of the result is wrong for a dimension that is counted from the end."""
-    if dim is None or dim >= 0:
-        return NotImplemented
     return torch.ops.aten.unique_consecutive.default(operand, return_inverse, return_counts, dim + operand.dim())

@@ -60,6 +60,12 @@ def _all_bits(x: torch.Tensor, y: torch.Tensor) -> list[torch.Tensor]:
     return [*found, *shifted, torch.bitwise_left_shift(3, x), torch.bitwise_right_shift(300, x), x << 1, x >> 1, x ^ y]
 
 
+def _slopes(x: torch.Tensor) -> list[torch.Tensor]:
+    slope = (x.shape[0] + 1) ** -0.5
+    found = [function(x, slope) for function in (F.leaky_relu, F.elu, F.celu, F.softplus)]
+    return [*found, F.softplus(x, x.shape[1] + 1, 2 * slope), F.hardtanh(x, -slope, slope), F.threshold(x, slope, 1)]
+
+
 CASES = (
     Symbolic("functions of one", _all_unary, ["n,m"], [positive], "activation"),
     Symbolic("functions of two", _all_binary, ["n,m", "n,m"], [positive], "activation"),
@@ -70,6 +76,7 @@ CASES = (
     Symbolic("0-d", lambda x, y: x * y + y, ["n", ""], family="activation"),
     _plain("sizes as numbers", lambda x: (x * x.shape[0] + x.shape[1], x / max(x.shape[0], 1), x.shape[0] + 1)),
     _plain("float of a size", lambda x: (x * (x.shape[1] + 1) ** -0.5, x / (x.shape[0] * 1.5 + 1))),
+    _plain("slopes of sizes", _slopes),
     _plain(
         "where", lambda x: (torch.where(x > 0, x, 0.0), x.masked_fill(x > 0, 2), x.masked_fill(x > 0, x.new_ones(())))
     ),
