@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from stepwell.runtime.memory_views import memory_of
 from stepwell.support.errors import ArgumentError
 from stepwell.support.signature import Signature
 
@@ -32,7 +33,9 @@ class ArgumentFlattener:
         self.numbers = [number for number in passed if not signature.arguments[number].is_size]
         self.size_numbers = [number for number in passed if signature.arguments[number].is_size]
         self._scalars = [number for number in self.numbers if signature.arguments[number].kind == "scalar"]
-        plain = not self._keyword and not self.size_numbers and not self._scalars
+        self._memories = [number for number in self.numbers if signature.arguments[number].memory is not None]
+        self._specs = signature.arguments
+        plain = not self._memories and not self._keyword and not self.size_numbers and not self._scalars
         self._is_flat = plain and all(child.kind == "leaf" for child in self._positional)
 
     def flatten(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> list[Any]:
@@ -51,6 +54,8 @@ class ArgumentFlattener:
             found.update((number, item) for number, _, item in child.flatten(kwargs[key], key))
         for number in self._scalars:
             found[number] = _scalar(found[number], self._names[number])
+        for number in self._memories:
+            found[number] = memory_of(found[number], self._specs[number])
         sizes = [_integer(found[number], self._names[number]) for number in self.size_numbers]
         return [*(found[number] for number in self.numbers), *sizes]
 

@@ -25,7 +25,7 @@ from stepwell.support.signature import Signature
 from stepwell.support.size_guard import SizeGuard
 from stepwell.support.symbolic import Expr
 
-PLAN_VERSION = 4
+PLAN_VERSION = 5
 """Raised by every change after which an older reader would misread a plan."""
 
 ABI_VERSION = 1

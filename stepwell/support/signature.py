@@ -17,6 +17,30 @@ USER_KINDS = ("user", "size", "scalar")
 
 
 @dataclass(frozen=True)
+class MemoryView:
+    """What a caller's tensor must be where a program takes the memory that it is a view of.
+
+    Attributes:
+        shape, strides: of the tensor, in elements.
+        offset: at which element of its memory it begins.
+    """
+
+    shape: tuple[int, ...]
+    strides: tuple[int, ...]
+    offset: int
+
+    def to_json(self) -> list[Any]:
+        """Return plain JSON data."""
+        return [list(self.shape), list(self.strides), self.offset]
+
+    @classmethod
+    def from_json(cls, data: list[Any]) -> "MemoryView":
+        """Read what ``to_json`` wrote."""
+        shape, strides, offset = data
+        return cls(tuple(shape), tuple(strides), offset)
+
+
+@dataclass(frozen=True)
 class ArgumentSpec:
     """One argument of ``main``: a tensor, or an integer of kind "size", which is passed as a Python int.
 
@@ -28,6 +52,7 @@ class ArgumentSpec:
         dtype: element type.
         shape: one expression per dimension; for an integer its value, as if it were the size of a 1-d tensor.
         persistent: False for a buffer that a state dict leaves out.
+        memory: where ``main`` takes the first elements of the memory, a vector, of which the caller passes a view.
     """
 
     name: str
@@ -35,6 +60,7 @@ class ArgumentSpec:
     dtype: DType
     shape: tuple[Expr, ...]
     persistent: bool = True
+    memory: MemoryView | None = None
 
     @property
     def is_size(self) -> bool:
@@ -53,13 +79,15 @@ class ArgumentSpec:
             "dtype": self.dtype.label,
             "shape": [size.to_json() for size in self.shape],
             "persistent": self.persistent,
+            "memory": None if self.memory is None else self.memory.to_json(),
         }
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> "ArgumentSpec":
         """Read what ``to_json`` wrote."""
         shape = tuple(Expr.from_json(size) for size in data["shape"])
-        return cls(data["name"], data["kind"], DType.from_name(data["dtype"]), shape, data["persistent"])
+        memory = None if data["memory"] is None else MemoryView.from_json(data["memory"])
+        return cls(data["name"], data["kind"], DType.from_name(data["dtype"]), shape, data["persistent"], memory)
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from stepwell.dialects.graph.types import meta_of
 from stepwell.frontends.torch.complex_values import involves_complex
 from stepwell.frontends.torch.compositions import PARTIAL_COMPOSITIONS
 from stepwell.frontends.torch.importer import Importer, Value
+from stepwell.frontends.torch.memory_arguments import reads_memory
 from stepwell.frontends.torch.registry import CONVERTERS, DEFAULT_RULES, DIRECT_CONVERTERS, ImportRules
 from stepwell.frontends.torch.support_report import is_known
 
@@ -24,6 +25,8 @@ def is_direct(program: Any, rules: ImportRules = DEFAULT_RULES) -> bool:
     if rules.decompositions is not None or any(
         spec.kind is not OutputKind.USER_OUTPUT for spec in program.graph_signature.output_specs
     ):
+        return False
+    if any(node.op == "placeholder" and reads_memory(node) for node in program.graph.nodes):
         return False
     calls = [node for node in program.graph.nodes if node.op not in ("placeholder", "output")]
     return all(node.op == "call_function" and _is_direct_call(node, rules) for node in calls)

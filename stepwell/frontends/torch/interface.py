@@ -9,6 +9,7 @@ from torch.export.graph_signature import InputKind, OutputKind
 from torch.utils import _pytree as pytree
 
 from stepwell.support.errors import ImportProgramError
+from stepwell.support.signature import MemoryView
 from stepwell.support.structure import Structure
 
 _KINDS = {
@@ -35,12 +36,14 @@ class Argument:
         name: the user's path, or the tensor's qualified name.
         kind: one of ARGUMENT_KINDS.
         persistent: False for a buffer that a state dict leaves out.
+        memory: what the caller passes where the program takes the memory of it; see ``memory_arguments``.
     """
 
     node: Any
     name: str
     kind: str
     persistent: bool = True
+    memory: MemoryView | None = None
 
 
 @dataclass(frozen=True)

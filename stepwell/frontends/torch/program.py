@@ -29,6 +29,7 @@ from stepwell.frontends.torch.guards import read_guards, zero_differences
 from stepwell.frontends.torch.importer import Importer
 from stepwell.frontends.torch.interface import Argument, Interface, ProgramResult, read_interface
 from stepwell.frontends.torch.layouts import physical_order
+from stepwell.frontends.torch.memory_arguments import open_memories
 from stepwell.frontends.torch.registry import Converter, ImportRules
 from stepwell.frontends.torch.reproducers import attach_reproducer
 from stepwell.frontends.torch.sizes import size_table
@@ -143,7 +144,7 @@ def open_program(program: Any, rules: ImportRules) -> OpenedProgram:
     originals = _nodes_by_name(exported.graph_module)
     decomposed = exported if is_direct(exported, rules) else _decompose(exported, rules)
     check_result_dtypes(exported, decomposed)
-    interface = read_interface(decomposed)
+    interface = open_memories(decomposed, read_interface(decomposed))
     sizes = size_table(
         [(argument.name, argument.node.meta["val"]) for argument in interface.arguments],
         decomposed.range_constraints,
@@ -267,7 +268,7 @@ def _argument_meta(importer: Importer, argument: Argument) -> TensorMeta:
 def _argument_specs(importer: Importer, interface: Interface) -> tuple[ArgumentSpec, ...]:
     metas = [_argument_meta(importer, argument) for argument in interface.arguments]
     return tuple(
-        ArgumentSpec(argument.name, argument.kind, meta.dtype, meta.shape, argument.persistent)
+        ArgumentSpec(argument.name, argument.kind, meta.dtype, meta.shape, argument.persistent, argument.memory)
         for argument, meta in zip(interface.arguments, metas, strict=True)
     )
 
