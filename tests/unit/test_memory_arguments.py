@@ -64,3 +64,14 @@ def test_arguments_that_lie_in_other_ways() -> None:
 def test_arguments_that_are_results_too_are_refused() -> None:
     with pytest.raises(ImportProgramError, match="as_strided"):
         sw.from_exported_program(torch.export.export(Returns(), (_view(torch.randn(30)),)))
+
+
+def test_places_outside_of_the_memory() -> None:
+    class Outside(torch.nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return x[3:].as_strided((2,), (9,))
+
+    exe = sw.compile(torch.export.export(Outside(), (torch.ones(4, 5),)), progress=False)
+    with pytest.raises(ArgumentError, match="at least 25 elements, got 20"):
+        exe(torch.ones(4, 5))
+    assert exe(torch.arange(30.0)[:20].view(4, 5)).tolist() == [15.0, 24.0]

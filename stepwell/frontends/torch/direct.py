@@ -15,8 +15,8 @@ from stepwell.dialects.graph.types import meta_of
 from stepwell.frontends.torch.complex_values import involves_complex
 from stepwell.frontends.torch.compositions import PARTIAL_COMPOSITIONS
 from stepwell.frontends.torch.importer import Importer, Value
-from stepwell.frontends.torch.memory_arguments import reads_memory
 from stepwell.frontends.torch.registry import CONVERTERS, DEFAULT_RULES, DIRECT_CONVERTERS, ImportRules
+from stepwell.frontends.torch.strided_views import needs_rewriting
 from stepwell.frontends.torch.support_report import is_known
 
 
@@ -26,7 +26,7 @@ def is_direct(program: Any, rules: ImportRules = DEFAULT_RULES) -> bool:
         spec.kind is not OutputKind.USER_OUTPUT for spec in program.graph_signature.output_specs
     ):
         return False
-    if any(node.op == "placeholder" and reads_memory(node) for node in program.graph.nodes):
+    if needs_rewriting(program):
         return False
     calls = [node for node in program.graph.nodes if node.op not in ("placeholder", "output")]
     return all(node.op == "call_function" and _is_direct_call(node, rules) for node in calls)

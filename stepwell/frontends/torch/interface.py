@@ -36,7 +36,7 @@ class Argument:
         name: the user's path, or the tensor's qualified name.
         kind: one of ARGUMENT_KINDS.
         persistent: False for a buffer that a state dict leaves out.
-        memory: what the caller passes where the program takes the memory of it; see ``memory_arguments``.
+        memory: what the caller passes where the program takes the memory of it; see ``strided_views``.
     """
 
     node: Any

@@ -29,11 +29,11 @@ from stepwell.frontends.torch.guards import read_guards, zero_differences
 from stepwell.frontends.torch.importer import Importer
 from stepwell.frontends.torch.interface import Argument, Interface, ProgramResult, read_interface
 from stepwell.frontends.torch.layouts import physical_order
-from stepwell.frontends.torch.memory_arguments import open_memories
 from stepwell.frontends.torch.registry import Converter, ImportRules
 from stepwell.frontends.torch.reproducers import attach_reproducer
 from stepwell.frontends.torch.sizes import size_table
 from stepwell.frontends.torch.small_sizes import allow_small_sizes
+from stepwell.frontends.torch.strided_views import rewrite_strided_views
 from stepwell.frontends.torch.support_report import raise_refusals
 from stepwell.support.bindings import func, ir
 from stepwell.support.dtypes import DType
@@ -144,7 +144,7 @@ def open_program(program: Any, rules: ImportRules) -> OpenedProgram:
     originals = _nodes_by_name(exported.graph_module)
     decomposed = exported if is_direct(exported, rules) else _decompose(exported, rules)
     check_result_dtypes(exported, decomposed)
-    interface = open_memories(decomposed, read_interface(decomposed))
+    interface = rewrite_strided_views(decomposed, read_interface(decomposed))
     sizes = size_table(
         [(argument.name, argument.node.meta["val"]) for argument in interface.arguments],
         decomposed.range_constraints,
