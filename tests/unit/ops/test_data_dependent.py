@@ -127,16 +127,22 @@ def test_unique() -> None:
 def test_unique_rows() -> None:
     draw = Inputs()
     x = draw.integers(7, 3, low=0, high=2)
+    options = {"return_inverse": True, "return_counts": True}
 
     def both(x: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        options = {"return_inverse": True, "return_counts": True}
         return (
             *torch.unique(x, dim=0, **options),
             *torch.unique_consecutive(x, dim=1, **options),
             torch.unique_consecutive(x, dim=-1),
         )
 
-    check_cases("ordering", [Case("rows", both, [x]), Case("columns", lambda x: torch.unique(x, dim=1), [x.float()])])
+    cases = [Case("rows", both, [x]), Case("columns", lambda x: torch.unique(x, dim=1), [x.float()])]
+    long = draw.integers(9, 5, 40, low=0, high=2)[[0, 1, 2, 1, 3, 0, 4, 5, 4]]
+    cases.append(Case("long-rows", lambda x: torch.unique(x, dim=0, **options), [long]))
+    wider = draw.integers(30, 6, low=0, high=2)
+    sizes = {0: {0: "rows", 1: "columns"}}
+    cases.append(Case("symbolic", lambda x: torch.unique(x, dim=0, **options), [wider[:9, :5].clone()], sizes, [wider]))
+    check_cases("ordering", cases)
 
 
 def test_computing_with_sizes_that_are_read() -> None:
@@ -303,12 +309,3 @@ def test_simulated_gpu() -> None:
         Case("item", lambda x, n: x[: n.item()] * n.item(), [draw.floats(6, 4), torch.tensor(3)]),
     ]
     check_cases("ordering", cases, device="sim", third_opinion=False)
-
-
-@pytest.mark.parametrize(
-    ("function", "inputs", "reason"),
-    [(lambda x: torch.unique(x, dim=0), (torch.ones(3, 100),), "compares 100 numbers each")],
-)
-def test_out_of_reach(function: Any, inputs: Any, reason: str) -> None:
-    with pytest.raises(sw.StepwellError, match=reason):
-        sw.from_exported_program(_export(function, *inputs))

@@ -2,12 +2,11 @@
 
 import math
 from collections.abc import Sequence
-from typing import Any
 
 import torch
 from torch import Tensor
 
-from stepwell.frontends.torch.compositions import composes, composes_some
+from stepwell.frontends.torch.compositions import composes
 
 
 @composes("aten.resize.default")
@@ -79,17 +78,3 @@ def masked_softmax(operand: Tensor, mask: Tensor, dim: int | None = None, mask_t
     if mask_type == 1:
         mask = mask.view(operand.shape[0], 1, 1, operand.shape[-1])
     return torch.softmax(operand.masked_fill(mask, -math.inf), operand.dim() - 1 if dim is None else dim)
-
-
-def _counts_from_the_end(
-    operand: Any, return_inverse: bool = False, return_counts: bool = False, dim: int | None = None
-) -> bool:
-    return dim is not None and dim < 0
-
-
-@composes_some("aten.unique_consecutive.default", _counts_from_the_end)
-def unique_consecutive(
-    operand: Tensor, return_inverse: bool = False, return_counts: bool = False, dim: int = -1
-) -> Any:
-    """Torch's own shape of the result is wrong for a dimension that is counted from the end."""
-    return torch.ops.aten.unique_consecutive.default(operand, return_inverse, return_counts, dim + operand.dim())

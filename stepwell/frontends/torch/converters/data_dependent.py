@@ -30,8 +30,6 @@ I64 = DType.INT64
 # Up to this many elements one thread counts them all; beyond it, blocks are counted side by side.
 SERIAL = 1 << 13
 BLOCK = 1 << 9
-# Numbers in a row that are compared one after another; each is a sort.
-MAX_ROW = 64
 
 
 # -- numbers -------------------------------------------------------------------------------------------------------
@@ -310,47 +308,12 @@ def convert_unique_dim_consecutive(
     return convert_unique_consecutive(importer, node, operand, return_inverse, return_counts, dim)
 
 
-@converts("aten.unique_dim.default")
-def convert_unique_dim(
-    importer: Importer,
-    node: Any,
-    operand: Value,
-    dim: int,
-    sorted: bool = True,
-    return_inverse: bool = False,
-    return_counts: bool = False,
-) -> list[Value]:
-    values, dim = node.meta["val"], normalize_dim(dim, rank_of(operand))
-    rows = _rows(importer, operand, dim)
-    order = _row_order(importer, rows)
-    arranged = importer.emit(indexing.IndexSelectOp, rows, order, dim=0)
-    groups = _Groups(importer, arranged, values[0].shape[dim])
-    picked = importer.emit(indexing.IndexSelectOp, order, groups.firsts, dim=0)
-    found = importer.emit(indexing.IndexSelectOp, operand, picked, dim=dim)
-    inverse = _in_first_order(importer, groups.group, order) if return_inverse else None
-    return _unique_results(importer, values, found, inverse, groups.counts if return_counts else None)
-
-
 def _rows(importer: Importer, operand: Value, dim: int) -> Value:
     """Return a row per position along ``dim``."""
     rank = rank_of(operand)
     front = permute(importer, operand, [dim, *(other for other in range(rank) if other != dim)])
     shape = shape_of(front)
     return reshape(importer, front, [shape[0], number_of_elements(shape[1:])])
-
-
-def _row_order(importer: Importer, rows: Value) -> Value:
-    """Return the positions that sort rows by their first number, then by their second, and so on."""
-    length, width = shape_of(rows)
-    if not width.is_constant or width.constant > MAX_ROW:
-        raise ImportProgramError(f"'unique' along a dimension compares {width} numbers each, more than {MAX_ROW}")
-    order = first_numbers(importer, length)
-    # Stable sorts by the last number first.
-    for column in reversed(range(width.constant)):
-        keys = importer.emit(indexing.IndexSelectOp, select(importer, rows, 1, column), order, dim=0)
-        _, places = importer.emit(ordering.SortOp, keys, dim=0, descending=False)
-        order = importer.emit(indexing.IndexSelectOp, order, places, dim=0)
-    return order
 
 
 def _in_first_order(importer: Importer, sorted_values: Value, order: Value) -> Value:
