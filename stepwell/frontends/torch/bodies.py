@@ -1,6 +1,7 @@
 """Bodies of branches and loops: graph modules inside the program's, as functions beside ``@main``."""
 
 from collections.abc import Container, Iterator, Mapping, Sequence
+from itertools import zip_longest
 from typing import Any
 
 import torch
@@ -13,6 +14,7 @@ from stepwell.dialects.graph.shape import ReshapeOp
 from stepwell.dialects.graph.sizes import SYMBOL
 from stepwell.dialects.graph.types import TensorMeta, meta_of, tensor_type
 from stepwell.dialects.graph.unary import BitwiseNotOp
+from stepwell.frontends.torch.generator import STATE, Generator, NoGenerator
 from stepwell.frontends.torch.importer import Importer, Value
 from stepwell.support.bindings import func, ir
 from stepwell.support.dtypes import DType
@@ -31,7 +33,11 @@ _CONNECTIVES: dict[str, Any] = {"And": binary.BitwiseAndOp, "Or": binary.Bitwise
 
 
 def import_body(
-    importer: Importer, module: Any, name: str, arguments: Sequence[TensorMeta | Expr | int | float | None]
+    importer: Importer,
+    module: Any,
+    name: str,
+    arguments: Sequence[TensorMeta | Expr | int | float | None],
+    state_result: int | None = None,
 ) -> Any:
     """Import a graph module as function ``name`` of the program.
 
@@ -39,28 +45,32 @@ def import_body(
         importer: of the program; the insertion point is where it is called from.
         module: the graph module.
         name: of the function.
-        arguments: per placeholder the tensor that it gets, or a size or number which is the same at every call.
+        arguments: per placeholder the tensor that it gets, or a size or number which is the same at every call; STATE
+            has no placeholder.
+        state_result: where among the results the generator's state comes; None where the body must not draw.
 
     Returns:
         The function's symbol.
     """
     if sum(isinstance(argument, TensorMeta) for argument in arguments) > MAX_INPUTS:
         raise ImportProgramError(f"a body of control flow reads more than {MAX_INPUTS} tensors")
-    placeholders = [node for node in module.graph.nodes if node.op == "placeholder"]
-    tensors = [
-        (node, argument)
-        for node, argument in zip(placeholders, arguments, strict=True)
-        if isinstance(argument, TensorMeta)
-    ]
+    placeholders = (node for node in module.graph.nodes if node.op == "placeholder")
+    entries = [(None if argument is STATE else next(placeholders), argument) for argument in arguments]
+    tensors = [(node, argument) for node, argument in entries if isinstance(argument, TensorMeta)]
     types = [tensor_type(meta) for _, meta in tensors]
     with ir.InsertionPoint(program_block()):
         function = func.FuncOp(name, ir.FunctionType.get(types, []))
-    block = function.add_entry_block([importer.location(node) for node, _ in tensors])
+    unknown = ir.Location.unknown()
+    block = function.add_entry_block([unknown if node is None else importer.location(node) for node, _ in tensors])
     values = iter(block.arguments)
-    generator, importer.generator = importer.generator, importer.generator or _NoGenerator()
+    generator, importer.generator = importer.generator, NoGenerator()
     with ir.InsertionPoint(block):
-        for node, argument in zip(placeholders, arguments, strict=True):
-            importer.bind(node, _bound(importer, node, argument, values))
+        for node, argument in entries:
+            if node is not None:
+                importer.bind(node, _bound(importer, node, argument, values))
+            else:
+                state = next(values)
+                importer.generator = NoGenerator() if state_result is None else Generator(importer, state)
         returned: Any = ()
         for node in module.graph.nodes:
             if node.op == "call_function":
@@ -69,18 +79,12 @@ def import_body(
                 (returned,) = node.args
         items = returned if isinstance(returned, list | tuple) else [returned]
         results = [as_tensor(importer, item) for item in items if item is not None]
+        if state_result is not None:
+            results.insert(state_result, importer.generator.next_state())
         func.ReturnOp(results)
     importer.generator = generator
     _finish(function, importer.sizes.names, types, [result.type for result in results])
     return ir.FlatSymbolRefAttr.get(name)
-
-
-class _NoGenerator:
-    """Stands for the generator of a program that draws random numbers in bodies alone."""
-
-    def draw(self, *_: Any) -> Any:
-        """Refuse."""
-        raise ImportProgramError("random numbers in the body of a branch or loop are not supported")
 
 
 def program_block() -> Any:
@@ -180,7 +184,7 @@ def merged_shapes(
     Args:
         importer: of the program.
         predicate: which branch it is.
-        wanted: what torch knows of the results.
+        wanted: what torch knows of the results; the generator's state comes behind them.
         symbols: the branches.
         known: the sizes known before them.
 
@@ -189,7 +193,7 @@ def merged_shapes(
     """
     branches = [_returned_metas(symbol) for symbol in symbols]
     differing = False
-    for want, *metas in zip(wanted, *branches, strict=True):
+    for want, *metas in zip(wanted, *branches, strict=False):
         for dim, size in enumerate(want.shape if isinstance(want, torch.Tensor) else ()):
             if importer.sizes.is_new(size):
                 differing = True
@@ -198,7 +202,7 @@ def merged_shapes(
         return None
     metas = [
         importer.tensor_meta(want) if isinstance(want, torch.Tensor) else meta
-        for want, meta in zip(wanted, branches[0], strict=True)
+        for want, meta in zip_longest(wanted, branches[0])
     ]
     return ir.ArrayAttr.get([sizes_attribute(meta.shape) for meta in metas])
 

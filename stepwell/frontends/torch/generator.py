@@ -2,7 +2,7 @@
 
 To the runtime it is a buffer like those of a batch norm: each call writes the new state back.  Under ``torch.compile``
 the caller passes a fresh state instead.  Every random op of a call draws at its own step, so that no two of them see
-the same numbers.
+the same numbers.  Branches and loops whose bodies draw take the state as one more value, and give the state after them.
 """
 
 from dataclasses import dataclass, replace
@@ -14,13 +14,14 @@ from stepwell.dialects.graph.assembly import CatOp
 from stepwell.dialects.graph.elementwise import AddOp
 from stepwell.dialects.graph.random import WORDS, RandomOperation
 from stepwell.dialects.graph.shape import ReshapeOp, SliceOp
+from stepwell.dialects.graph.types import TensorMeta
 from stepwell.frontends.torch.interface import Argument, Interface, ProgramResult
 from stepwell.frontends.torch.registry import RANDOM_TARGETS
-from stepwell.support.bindings import ir
 from stepwell.support.dtypes import DType
 from stepwell.support.errors import ImportProgramError
 from stepwell.support.signature import GENERATOR, Signature
 from stepwell.support.structure import Structure
+from stepwell.support.symbolic import Expr
 
 
 @dataclass(eq=False)
@@ -60,7 +61,17 @@ def state_of(interface: Interface) -> Argument | None:
 
 
 def _draws(graph: Any) -> bool:
-    return any(node.op == "call_function" and str(node.target) in RANDOM_TARGETS for node in graph.nodes)
+    for node in graph.nodes:
+        if node.op == "call_function" and str(node.target) in RANDOM_TARGETS:
+            return True
+        if node.op == "get_attr" and draws(getattr(graph.owning_module, str(node.target), None)):
+            return True
+    return False
+
+
+def draws(module: Any) -> bool:
+    """Return whether a graph module, or a body inside it, draws random numbers."""
+    return isinstance(module, torch.fx.GraphModule) and _draws(module.graph)
 
 
 def _state_argument(interface: Interface) -> Argument:
@@ -77,17 +88,28 @@ def initial_states(signature: Signature) -> dict[str, Any]:
     return {argument.name: state for argument in signature.arguments if argument.kind == GENERATOR}
 
 
+STATE = TensorMeta((Expr.const(2),), DType.INT64)
+"""Stands for the generator's state among the arguments of a body."""
+
+
+class NoGenerator:
+    """Stands for the generator where nothing may be drawn."""
+
+    def draw(self, *_: Any) -> Any:
+        """Refuse."""
+        raise ImportProgramError("random numbers in the condition of a loop are not supported")
+
+
 class Generator:
     """Builds the random ops of one program.
 
     Args:
         importer: of the program.
-        state: the argument: seed and offset, int64[2].
+        state: seed and offset, int64[2]: an argument of the function under construction, or what a loop returns.
     """
 
     def __init__(self, importer: Any, state: Any) -> None:
         self._importer = importer
-        self._block = state.owner
         self._seed, self._offset = (
             importer.emit(ReshapeOp, importer.emit(SliceOp, state, dim=0, start=at, end=at + 1, step=1), sizes=[])
             for at in range(2)
@@ -95,14 +117,12 @@ class Generator:
         self._steps = 0
 
     def draw(self, op: type[RandomOperation], sizes: Any, dtype: DType) -> Any:
-        """Return new random numbers; raises ImportProgramError in the body of a branch or loop."""
-        if ir.InsertionPoint.current.block != self._block:
-            raise ImportProgramError("random numbers in the body of a branch or loop are not supported")
+        """Return new random numbers."""
         step, self._steps = self._steps, self._steps + 1
         return self._importer.emit(op, self._seed, self._offset, step=step, sizes=sizes, dtype=dtype)
 
     def next_state(self) -> Any:
-        """Return the state that the next call starts from."""
+        """Return the state behind everything that was drawn."""
         moved = self._importer.emit(AddOp, self._offset, self._importer.constant(WORDS * self._steps, DType.INT64))
         halves = [self._importer.emit(ReshapeOp, half, sizes=[1]) for half in (self._seed, moved)]
         return self._importer.emit(CatOp, halves, dim=0)

@@ -15,7 +15,7 @@ from torch.utils import _pytree as pytree
 
 import stepwell as sw
 from stepwell.frontends.torch import from_exported_program
-from stepwell.support.errors import ImportProgramError, InvalidOptionError, RuntimeFailure, UnsupportedOpError
+from stepwell.support.errors import InvalidOptionError, RuntimeFailure, UnsupportedOpError
 
 
 def same(got: Any, want: Any) -> None:
@@ -284,16 +284,6 @@ def test_unsupported_ops_in_branches_are_named() -> None:
     assert "aten._linalg_svd" in caught.value.message
     assert "aten._linalg_eigh" in caught.value.message
     assert f"test_control_flow.py:{line}" in caught.value.message
-
-
-class Random(torch.nn.Module):
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return torch.cond(x.sum() > 0, lambda x: torch.rand(4) + x, lambda x: x * 2, (x,))
-
-
-def test_random_numbers_in_a_branch_are_refused() -> None:
-    with pytest.raises(ImportProgramError, match="random numbers in the body of a branch or loop"):
-        from_exported_program(torch.export.export(Random(), (torch.randn(4),)))
 
 
 def test_no_cuda_graph(small: Any) -> None:
