@@ -137,6 +137,7 @@ def test_unique_rows() -> None:
         )
 
     cases = [Case("rows", both, [x]), Case("columns", lambda x: torch.unique(x, dim=1), [x.float()])]
+    cases.append(Case("vector", lambda x: torch.unique(x, dim=0, **options), [x[:, 0]]))
     long = draw.integers(9, 5, 40, low=0, high=2)[[0, 1, 2, 1, 3, 0, 4, 5, 4]]
     cases.append(Case("long-rows", lambda x: torch.unique(x, dim=0, **options), [long]))
     wider = draw.integers(30, 6, low=0, high=2)

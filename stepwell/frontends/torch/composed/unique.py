@@ -29,7 +29,7 @@ def unique_dim(
 ) -> Any:
     """Sort the parts along ``dim`` by one number after another, the last one first, in a loop: it brings equal parts
     together."""
-    rows = operand.movedim(dim, 0).flatten(1)
+    rows = operand.movedim(dim, 0).unsqueeze(-1).flatten(1)
     width = rows.shape[1]
 
     def by_one(k: Tensor, order: Tensor, columns: Tensor) -> tuple[list[Tensor], list[Tensor]]:
