@@ -203,7 +203,8 @@ class _Calls:
             return None, None
         if any(isinstance(argument, torch.fx.Node) and argument.op == "get_attr" for argument in node.args):
             return None, None
-        args, kwargs = self._map(node.args, False), self._map(node.kwargs, False)
+        changes = isinstance(node.target, torch._ops.OpOverload) and node.target._schema.is_mutable
+        args, kwargs = self._map(node.args, False, changes), self._map(node.kwargs, False, changes)
         expected = node.target(*args, **kwargs)
         exact = None
         if isinstance(expected, torch.Tensor) and expected.dtype.is_floating_point:
@@ -214,15 +215,17 @@ class _Calls:
                 exact = None
         return expected, exact
 
-    def _map(self, value: Any, wide: bool) -> Any:
+    def _map(self, value: Any, wide: bool, changes: bool = False) -> Any:
         import torch
         from torch.fx.node import map_arg
 
         def read(node: Any) -> Any:
             found = self._values[node] if node in self._values else self._expected.get(node, node.meta.get("val"))
-            if wide and isinstance(found, torch.Tensor) and found.dtype.is_floating_point:
+            if not isinstance(found, torch.Tensor):
+                return found
+            if wide and found.dtype.is_floating_point:
                 return found.double()
-            return found
+            return found.clone() if changes else found
 
         return map_arg(value, read)
 

@@ -10,11 +10,14 @@ from typing import Any
 import torch
 from torch.export.graph_signature import OutputKind
 
+from stepwell.dialects.graph.base import normalize_dim
 from stepwell.dialects.graph.shape import ReshapeOp
 from stepwell.dialects.graph.types import meta_of
 from stepwell.frontends.torch.complex_values import involves_complex
 from stepwell.frontends.torch.compositions import PARTIAL_COMPOSITIONS
+from stepwell.frontends.torch.converters.shape import rank_of, split
 from stepwell.frontends.torch.importer import Importer, Value
+from stepwell.frontends.torch.in_place import functional_call
 from stepwell.frontends.torch.registry import CONVERTERS, DEFAULT_RULES, DIRECT_CONVERTERS, ImportRules
 from stepwell.frontends.torch.strided_views import needs_rewriting
 from stepwell.frontends.torch.support_report import is_known
@@ -33,12 +36,12 @@ def is_direct(program: Any, rules: ImportRules = DEFAULT_RULES) -> bool:
 
 
 def _is_direct_call(node: Any, rules: ImportRules) -> bool:
-    if isinstance(node.target, torch._ops.OpOverload) and node.target._schema.is_mutable:
-        return False
     if involves_complex(node):
         # What is computed with complex numbers is rewritten first.
         return False
     target = str(node.target)
+    if isinstance(node.target, torch._ops.OpOverload) and node.target._schema.is_mutable:
+        return target in DIRECT_CONVERTERS or functional_call(node, rules) is not None
     partial = PARTIAL_COMPOSITIONS.get(target)
     if partial is not None and target not in rules.custom and partial.applies(*node.args, **node.kwargs):
         return False
@@ -139,3 +142,40 @@ def convert_flatten(importer: Importer, node: Any, operand: Value, start_dim: in
 def convert_to(importer: Importer, node: Any, operand: Value, *arguments: Any, **options: Any) -> Value:
     """A cast; devices and layouts have no meaning here."""
     return importer.convert(operand, importer.meta(node).dtype)
+
+
+@_direct("aten.detach_.default")
+def convert_detach(importer: Importer, node: Any, operand: Value) -> Value:
+    """What torch does with constants; only gradients know of it."""
+    return operand
+
+
+@_direct("aten.max.other")
+@_direct("aten.min.other")
+def convert_extremum(importer: Importer, node: Any, lhs: Value, rhs: Value) -> Value:
+    """Another name of ``maximum`` and ``minimum``."""
+    name = "maximum" if str(node.target) == "aten.max.other" else "minimum"
+    return CONVERTERS[f"aten.{name}.default"](importer, node, lhs, rhs)
+
+
+@_direct("aten.where.Scalar")
+@_direct("aten.where.ScalarOther")
+@_direct("aten.where.ScalarSelf")
+def convert_where(importer: Importer, node: Any, condition: Value, lhs: Any, rhs: Any) -> Value:
+    """Numbers in place of tensors; torch has found the result's dtype."""
+    return CONVERTERS["aten.where.self"](importer, node, condition, lhs, rhs)
+
+
+@_direct("aten.chunk.default")
+def convert_chunk(importer: Importer, node: Any, operand: Value, chunks: int, dim: int = 0) -> list[Value]:
+    """Torch has found how large the parts are."""
+    dim = normalize_dim(dim, rank_of(operand))
+    return split(importer, operand, dim, [importer.tensor_meta(part).shape[dim] for part in node.meta["val"]])
+
+
+@_direct("aten.pad.default", lambda node: (_argument(node, 2, "mode") or "constant") == "constant")
+def convert_pad(
+    importer: Importer, node: Any, operand: Value, pads: Any, mode: str = "constant", value: Any = None
+) -> Value:
+    """With a number."""
+    return CONVERTERS["aten.constant_pad_nd.default"](importer, node, operand, pads, value or 0)

@@ -20,6 +20,7 @@ from stepwell.frontends.torch.complex_values import (
     meta_of_value,
 )
 from stepwell.frontends.torch.data_sizes import DataSizes, condition_of, is_needed
+from stepwell.frontends.torch.in_place import functional_call
 from stepwell.frontends.torch.node_sources import mlir_location, node_frames, source_location
 from stepwell.frontends.torch.registry import DEFAULT_RULES, Converter, ImportRules
 from stepwell.frontends.torch.size_floats import SIZE_FLOAT_OPS
@@ -250,7 +251,12 @@ class Importer:
         arguments = [self.argument(argument) for argument in node.args]
         options = {key: self.argument(argument) for key, argument in node.kwargs.items()}
         with self.location(node):
-            found = self._converter(node)(self, node, *arguments, **options)
+            call = functional_call(node, self._rules)
+            if call is None:
+                found = self._converter(node)(self, node, *arguments, **options)
+            else:
+                found = self._converter(call)(self, call, *arguments, **options)
+                found = self.convert(found, self.meta(node).dtype)
         self._check(node, found)
         return found
 

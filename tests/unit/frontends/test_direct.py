@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import nn
 
+import stepwell as sw
 from stepwell.frontends.torch import from_exported_program
 from stepwell.frontends.torch import program as import_module
 from stepwell.frontends.torch.direct import is_direct
@@ -52,12 +53,53 @@ def test_training_needs_decomposition() -> None:
     assert not is_direct(exported(nn.Dropout(0.5).train(), torch.ones(2)))
 
 
-def test_changes_in_place_need_decomposition() -> None:
-    class InPlace(nn.Module):
-        def forward(self, x: torch.Tensor) -> torch.Tensor:
-            return torch.relu_(x + 1)
+class Changed(nn.Module):
+    """Changes its own values in place, and calls composites of other kinds."""
 
-    assert not is_direct(exported(InPlace(), torch.ones(2)))
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.second = nn.Conv2d(3, 4, 3), nn.Conv2d(3, 4, 3)
+
+    def forward(self, x: torch.Tensor) -> Any:
+        y = nn.functional.relu(self.first(x), inplace=True)
+        y = self.second(x).add_(y).mul_(0.5).clamp_(min=0.1)
+        y = torch.neg_(z := y + 1) * z  # which is negative now
+        low, high = nn.functional.pad(y, (1, 0)).chunk(2, 1)
+        counts = (x > 0).sum(-1).div_(2, rounding_mode="floor").add_(1)
+        return torch.where(low > 0.2, low, 1.5), torch.min(low, high), torch.max(y, y.flip(0)), counts, torch.tensor(3)
+
+
+def test_changes_of_own_values_are_functional_calls(monkeypatch: pytest.MonkeyPatch) -> None:
+    program, x = exported(Changed(), torch.ones(2, 3, 8, 8)), torch.randn(2, 3, 8, 8)
+    assert is_direct(program)
+    direct = sw.compile(program, progress=False)(x)
+    assert sw.compare_with_eager(program, (x,)).first_difference is None
+    monkeypatch.setattr(import_module, "is_direct", lambda program, rules: False)
+    decomposed = sw.compile(program, progress=False)(x)
+    for one, other, eager in zip(direct, decomposed, program.module()(x), strict=True):
+        assert one.dtype == other.dtype == eager.dtype
+        assert torch.equal(one, other)
+        torch.testing.assert_close(one, eager)
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda x: x.add_(1),
+        lambda x: x.view(-1).relu_(),
+        lambda x: (x + 1)[0].relu_(),
+        lambda x: nn.functional.dropout(x, training=False).add_(1),
+        lambda x: [y := x + 1, y.view(-1), y.add_(1)][1],
+    ],
+)
+def test_changes_that_others_see_need_decomposition(function: Any) -> None:
+    class InPlace(nn.Module):
+        def forward(self, x: torch.Tensor) -> Any:
+            return function(x)
+
+    program, x = exported(InPlace(), torch.ones(2, 3)), torch.randn(2, 3)
+    assert not is_direct(program)
+    torch.testing.assert_close(sw.compile(program, progress=False)(x.clone()), function(x.clone()))
 
 
 def test_blocks_need_decomposition() -> None:
