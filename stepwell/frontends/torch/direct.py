@@ -15,7 +15,7 @@ from stepwell.dialects.graph.shape import ReshapeOp
 from stepwell.dialects.graph.types import meta_of
 from stepwell.frontends.torch.complex_values import involves_complex
 from stepwell.frontends.torch.compositions import PARTIAL_COMPOSITIONS
-from stepwell.frontends.torch.converters.shape import rank_of, split
+from stepwell.frontends.torch.converters.shape import expand, rank_of, split
 from stepwell.frontends.torch.importer import Importer, Value
 from stepwell.frontends.torch.in_place import functional_call
 from stepwell.frontends.torch.registry import CONVERTERS, DEFAULT_RULES, DIRECT_CONVERTERS, ImportRules
@@ -130,15 +130,24 @@ def convert_dropout(importer: Importer, node: Any, operand: Value, p: float, tra
 
 
 @_direct("aten.flatten.using_ints")
-def convert_flatten(importer: Importer, node: Any, operand: Value, start_dim: int = 0, end_dim: int = -1) -> Value:
+@_direct("aten.reshape_as.default")
+@_direct("aten.view_as.default")
+def convert_flatten(importer: Importer, node: Any, operand: Value, *arguments: Any) -> Value:
     """Torch has computed the sizes."""
     sizes = importer.meta(node).shape
     return operand if meta_of(operand).shape == sizes else importer.emit(ReshapeOp, operand, sizes=sizes)
 
 
+@_direct("aten.expand_as.default")
+def convert_expand_as(importer: Importer, node: Any, operand: Value, other: Value) -> Value:
+    """Torch has found the sizes."""
+    return expand(importer, operand, importer.meta(node).shape)
+
+
 @_direct("aten.to.dtype")
 @_direct("aten.to.dtype_layout")
 @_direct("aten.to.device")
+@_direct("aten.type_as.default")
 def convert_to(importer: Importer, node: Any, operand: Value, *arguments: Any, **options: Any) -> Value:
     """A cast; devices and layouts have no meaning here."""
     return importer.convert(operand, importer.meta(node).dtype)
