@@ -40,13 +40,15 @@ def _is_direct_call(node: Any, rules: ImportRules) -> bool:
         # What is computed with complex numbers is rewritten first.
         return False
     target = str(node.target)
-    if isinstance(node.target, torch._ops.OpOverload) and node.target._schema.is_mutable:
-        return target in DIRECT_CONVERTERS or functional_call(node, rules) is not None
     partial = PARTIAL_COMPOSITIONS.get(target)
     if partial is not None and target not in rules.custom and partial.applies(*node.args, **node.kwargs):
         return False
     direct = rules.direct(target)
-    return direct[0](node) if direct is not None else is_known(node, rules)
+    if direct is not None:
+        return direct[0](node)
+    if isinstance(node.target, torch._ops.OpOverload) and node.target._schema.is_mutable:
+        return functional_call(node, rules) is not None
+    return is_known(node, rules)
 
 
 def _argument(node: Any, position: int, name: str) -> Any:
@@ -124,6 +126,7 @@ def convert_batch_norm(
 
 
 @_direct("aten.dropout.default", lambda node: _argument(node, 2, "train") is False)
+@_direct("aten.dropout_.default", lambda node: _argument(node, 2, "train") is False)
 def convert_dropout(importer: Importer, node: Any, operand: Value, p: float, train: bool) -> Value:
     """Inference: nothing is dropped."""
     return operand
