@@ -134,11 +134,19 @@ def convert_dropout(importer: Importer, node: Any, operand: Value, p: float, tra
 
 @_direct("aten.flatten.using_ints")
 @_direct("aten.reshape_as.default")
+@_direct("aten.unflatten.int")
 @_direct("aten.view_as.default")
 def convert_flatten(importer: Importer, node: Any, operand: Value, *arguments: Any) -> Value:
     """Torch has computed the sizes."""
     sizes = importer.meta(node).shape
     return operand if meta_of(operand).shape == sizes else importer.emit(ReshapeOp, operand, sizes=sizes)
+
+
+@_direct("aten.swapaxes.default")
+@_direct("aten.swapdims.default")
+def convert_swapaxes(importer: Importer, node: Any, operand: Value, dim0: int, dim1: int) -> Value:
+    """Another name of ``transpose``."""
+    return CONVERTERS["aten.transpose.int"](importer, node, operand, dim0, dim1)
 
 
 @_direct("aten.expand_as.default")

@@ -64,6 +64,7 @@ class Changed(nn.Module):
         y = nn.functional.relu(self.first(x), inplace=True)
         y = self.second(x).add_(y).mul_(0.5).clamp_(min=0.1)
         y = y + x[:1, :1, :1, :1].double().type_as(y).expand_as(y)
+        y = y.swapaxes(2, 3).unflatten(3, (2, -1)).flatten(3)
         y = torch.neg_(z := y + 1) * z  # which is negative now
         low, high = nn.functional.pad(y, (1, 0)).chunk(2, 1)
         counts = (x > 0).sum(-1).div_(2, rounding_mode="floor").add_(1)

@@ -143,7 +143,7 @@ def test_symbolic_sizes() -> None:
     draw = Inputs()
     x, i = draw.floats(6, 5), _positions(draw, 6, 4)
     longer, more = draw.floats(11, 5), _positions(draw, 11, 9)
-    both = {0: {0: "n"}, 1: {0: "m"}}
+    both, put = {0: {0: "n"}, 1: {0: "m"}}, torch.ops.aten.index_put
     cases = [
         Case("reads", lambda x, i: (x[i], x.index_select(0, i), F.embedding(i, x)), [x, i], both, [longer, more]),
         Case("gather", lambda x, i: x.gather(0, i[:, None].expand(-1, 5)), [x, i], both, [longer, more]),
@@ -155,6 +155,13 @@ def test_symbolic_sizes() -> None:
             [longer, more],
         ),
         Case("scatter", lambda x, i: x.scatter_add(0, i[:, None].expand(-1, 5), x[i]), [x, i], both, [longer, more]),
+        Case(
+            "masks",
+            lambda x, m, v: (x.index_put((m,), v), x.index_put((m,), v[0]), put(x.t(), (None, m), v[0, 0])),
+            [x, torch.arange(6) % 2 == 0, draw.floats(3, 5)],
+            {0: {0: "n"}, 1: {0: "n"}, 2: {0: "m"}},
+            [longer, torch.arange(11) % 2 == 0, draw.floats(6, 5)],
+        ),
     ]
     check_cases("indexing", cases)
 

@@ -57,6 +57,7 @@ def test_slices() -> None:
         Case("diagonal", lambda x: (x.diagonal(), x.diagonal(1, 1, 2), x.diagonal(-2, 0, 2), x.diagonal(9)), [x]),
         Case("strided-views", lambda x: (x[:, 1:3].as_strided((2, 2), (1, 2)), x[3:].as_strided((2,), (1,), 0)), [x]),
         Case("strided", lambda x: (x.as_strided((2, 3), (1, 2), 1), x.as_strided((2, 2, 2), (0, 3, 5))), [x]),
+        Case("number", lambda x: (x[0, 0, 0].unfold(0, 0, 1), x[0, 0, 0].unfold(0, 1, 1)), [x]),
         Case("columns", lambda x: (F.unfold(x[None], 3), F.unfold(x[None], (2, 3), 2, 1, (1, 2))), [x]),
     ]
     check_cases("shape", cases)

@@ -14,7 +14,7 @@ from stepwell.dialects.graph.sizes import number_of_elements
 from stepwell.dialects.graph.types import ONE, meta_of
 from stepwell.frontends.torch.converters.creation import full_like
 from stepwell.frontends.torch.converters.data_dependent import is_mask, true_where, unmasked
-from stepwell.frontends.torch.converters.masks import written_places
+from stepwell.frontends.torch.converters.masks import fit_masks, written_places
 from stepwell.frontends.torch.converters.shape import ZERO, expand, rank_of, reshape, shape_of
 from stepwell.frontends.torch.importer import Importer, Value
 from stepwell.frontends.torch.registry import converts
@@ -97,7 +97,7 @@ def _indices(importer: Importer, indices: Sequence[Value | None]) -> tuple[list[
 
 @converts("aten.index.Tensor")
 def convert_index(importer: Importer, node: Any, operand: Value, indices: Sequence[Value | None]) -> Value:
-    dims, tensors = _indices(importer, unmasked(importer, node, indices))
+    dims, tensors = _indices(importer, unmasked(importer, node, fit_masks(importer, operand, indices)))
     return importer.emit(ops.IndexOp, operand, indices=tensors, dims=dims)
 
 
@@ -110,6 +110,7 @@ def convert_index_put(
     values: Value,
     accumulate: bool = False,
 ) -> Value:
+    indices = fit_masks(importer, operand, indices)
     given = [dim for dim, index in enumerate(indices) if index is not None]
     if any(is_mask(indices[dim]) for dim in given):
         if len(given) == 1:

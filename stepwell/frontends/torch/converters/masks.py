@@ -1,4 +1,4 @@
-"""Masks among the indices of a write: they become the coordinates of their true elements."""
+"""Masks among indices: they have the sizes of the dimensions they choose from, and become coordinates in a write."""
 
 from collections.abc import Sequence
 
@@ -17,9 +17,26 @@ from stepwell.frontends.torch.converters.data_dependent import (
     total,
     true_where,
 )
-from stepwell.frontends.torch.converters.shape import rank_of, shape_of
+from stepwell.frontends.torch.converters.shape import rank_of, reshape, shape_of
 from stepwell.frontends.torch.importer import Importer, Value
 from stepwell.support.symbolic import Expr
+
+
+def fit_masks(importer: Importer, operand: Value, indices: Sequence[Value | None]) -> list[Value | None]:
+    """Return indices whose masks have the operand's sizes, by name too: torch guards symbolic ones at run time only."""
+    shape, dim = shape_of(operand), 0
+    found: list[Value | None] = []
+    for index in indices:
+        width = rank_of(index) if index is not None and is_mask(index) else 1
+        if index is not None and is_mask(index):
+            sizes = shape[dim : dim + width]
+            for size, wanted in zip(shape_of(index), sizes, strict=True):
+                if size != wanted:
+                    importer.require_equal(size, wanted)
+            index = reshape(importer, index, sizes)
+        found.append(index)
+        dim += width
+    return found
 
 
 def written_places(

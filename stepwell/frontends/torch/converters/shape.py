@@ -289,7 +289,7 @@ def convert_diagonal(
 @converts("aten.unfold.default")
 def convert_unfold(importer: Importer, node: Any, operand: Value, dim: int, size: int, step: int) -> Value:
     if not rank_of(operand):
-        return reshape(importer, operand, importer.meta(node).shape)
+        return slice_along(importer, reshape(importer, operand, [ONE]), 0, 0, size)
     place = normalize_dim(dim, rank_of(operand))
     return importer.emit(ops.UnfoldOp, operand, dim=place, size=size, step=step, dilation=1)
 

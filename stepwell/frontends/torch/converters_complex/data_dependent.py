@@ -8,6 +8,7 @@ from stepwell.dialects.graph.indexing import IndexSelectOp
 from stepwell.dialects.graph.types import broadcast_shapes
 from stepwell.frontends.torch.complex_values import ComplexTensor, converts_complex
 from stepwell.frontends.torch.converters.data_dependent import chosen, flat, unmasked
+from stepwell.frontends.torch.converters.masks import fit_masks
 from stepwell.frontends.torch.converters.shape import expand, shape_of
 from stepwell.frontends.torch.converters_complex.structural import part_node
 from stepwell.frontends.torch.importer import Importer, Value
@@ -20,7 +21,7 @@ def convert_index(
     importer: Importer, node: Any, operand: ComplexTensor, indices: Sequence[Value | None]
 ) -> ComplexTensor:
     """A mask among the indices becomes coordinates first."""
-    places, twin = unmasked(importer, node, indices), part_node(node)
+    places, twin = unmasked(importer, node, fit_masks(importer, operand.real, indices)), part_node(node)
     convert = CONVERTERS["aten.index.Tensor"]
     return ComplexTensor(*(convert(importer, twin, part, places) for part in (operand.real, operand.imaginary)))
 
