@@ -359,3 +359,13 @@ def test_programs_of_nothing() -> None:
     first[0][:] = 9
     np.testing.assert_array_equal(second[0], np.arange(3.0))
     np.testing.assert_array_equal(constant()[0], np.arange(3.0))
+
+
+def test_results_of_another_shape_fill_an_argument() -> None:
+    class Fills(torch.nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return torch.arange(1, 13, out=x)
+
+    x, wanted = torch.zeros(3, 4), torch.arange(1.0, 13).view(3, 4)
+    found = sw.compile(torch.export.export(Fills(), (x.clone(),)), progress=False)(x)
+    assert found is x and torch.equal(x, wanted)

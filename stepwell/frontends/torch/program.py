@@ -1,7 +1,7 @@
 """Import a ``torch.export`` program as a module of the graph stage."""
 
 import zipfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -9,7 +9,6 @@ from typing import Any
 import torch
 
 from stepwell.dialects.context import make_context
-from stepwell.dialects.graph.creation import SizeOp
 from stepwell.dialects.graph.sizes import SYMBOL
 from stepwell.dialects.graph.types import TensorMeta, tensor_type
 from stepwell.frontends.torch import converters, converters_complex
@@ -20,7 +19,6 @@ from stepwell.frontends.torch.complex_values import (
     put_together,
     taken_apart,
 )
-from stepwell.frontends.torch.converters.shape import permute
 from stepwell.frontends.torch.decomposed_types import check_result_dtypes
 from stepwell.frontends.torch.decompositions import decompositions_for
 from stepwell.frontends.torch.direct import is_direct
@@ -28,9 +26,9 @@ from stepwell.frontends.torch.generator import Generator, initial_states, state_
 from stepwell.frontends.torch.guards import read_guards, zero_differences
 from stepwell.frontends.torch.importer import Importer
 from stepwell.frontends.torch.interface import Argument, Interface, ProgramResult, read_interface
-from stepwell.frontends.torch.layouts import physical_order
 from stepwell.frontends.torch.registry import Converter, ImportRules
 from stepwell.frontends.torch.reproducers import attach_reproducer
+from stepwell.frontends.torch.results import order_of, result_spec, result_value, with_host_sizes
 from stepwell.frontends.torch.sizes import size_table
 from stepwell.frontends.torch.small_sizes import allow_small_sizes
 from stepwell.frontends.torch.strided_views import rewrite_strided_views
@@ -39,10 +37,9 @@ from stepwell.support.bindings import func, ir
 from stepwell.support.dtypes import DType
 from stepwell.support.errors import ImportProgramError, InvalidInputFileError, StepwellError
 from stepwell.support.module import Module
-from stepwell.support.signature import GENERATOR, USER_KINDS, ArgumentSpec, ResultSpec, Signature
+from stepwell.support.signature import GENERATOR, USER_KINDS, ArgumentSpec, Signature
 from stepwell.support.stages import STAGE_ATTRIBUTE, Stage
 from stepwell.support.structure import Structure
-from stepwell.support.symbolic import Expr
 
 converters.register()
 converters_complex.register()
@@ -236,10 +233,12 @@ def build_module(importer: Importer, graph: Any, interface: Interface) -> tuple[
             raise_refusals(importer.refusals)
             if importer.generator is not None and (result := _next_state(interface)) is not None:
                 importer.bind(result.value, importer.generator.next_state())
-            interface = _with_host_sizes(importer, interface)
-            orders = [_order(importer, result) for result in interface.results]
+            interface = with_host_sizes(importer, interface)
+            orders = [order_of(importer, result) for result in interface.results]
+            shapes = {argument.name: meta.shape for argument, meta in zip(interface.arguments, metas, strict=True)}
             found = [
-                _result_value(importer, result, order) for result, order in zip(interface.results, orders, strict=True)
+                result_value(importer, result, order, shapes.get(result.target))
+                for result, order in zip(interface.results, orders, strict=True)
             ]
             results = [put_together(importer, x) if isinstance(x, ComplexTensor) else x for x in found]
             func.ReturnOp(results)
@@ -293,52 +292,6 @@ def _argument_attributes(argument: Argument, meta: TensorMeta) -> Any:
     return ir.DictAttr.get({key: ir.StringAttr.get(text) for key, text in texts.items()})
 
 
-def _with_host_sizes(importer: Importer, interface: Interface) -> Interface:
-    """Take out the results that are sizes of the arguments: the host computes them."""
-    known = {symbol.name for symbol in importer.sizes.symbols}
-    kept: dict[int, ProgramResult] = {}
-    sizes: dict[int, Structure] = {}
-    for number, result in enumerate(interface.results):
-        value = importer.values[result.value]
-        is_size = isinstance(value, Expr | int) and not isinstance(value, bool)
-        if is_size and Expr.of(value).symbols <= known:
-            sizes[number] = Structure("size", value=Expr.of(value))
-        else:
-            kept[number] = result
-    numbers = {old: new for new, old in enumerate(kept)}
-
-    def renumbered(node: Structure) -> Structure:
-        if node.kind != "leaf":
-            return node
-        return sizes[node.value] if node.value in sizes else Structure.leaf(numbers[node.value])
-
-    return replace(interface, results=tuple(kept.values()), outputs=interface.outputs.map(renumbered))
-
-
-def _order(importer: Importer, result: ProgramResult) -> tuple[int, ...]:
-    """Return in which order the user wants the dimensions of a result to lie; none for what is written back."""
-    value = result.value.meta.get("val")
-    is_plain = result.kind != "user" or not isinstance(value, torch.Tensor)
-    return () if is_plain else physical_order(value, importer.sizes)
-
-
-def _result_value(importer: Importer, result: ProgramResult, order: Sequence[int]) -> Any:
-    value = importer.values[result.value]
-    if isinstance(value, ir.Value | ComplexTensor):
-        with importer.location(result.value):
-            if not order:
-                return value
-            if isinstance(value, ComplexTensor):
-                return ComplexTensor(*(permute(importer, part, order) for part in (value.real, value.imaginary)))
-            return permute(importer, value, order)
-    if isinstance(value, Expr | int) and not isinstance(value, bool):
-        with importer.location(result.value):
-            return importer.emit(SizeOp, value=Expr.of(value))
-    raise ImportProgramError(
-        f"output '{result.value.name}' is neither a tensor nor a size", location=importer.source(result.value)
-    )
-
-
 def _signature(
     importer: Importer,
     interface: Interface,
@@ -346,7 +299,7 @@ def _signature(
     orders: list[tuple[int, ...]],
 ) -> Signature:
     specs = tuple(
-        ResultSpec(_result_kind(importer, result), result.target, meta.dtype, _logical(meta.shape, order), order)
+        result_spec(importer, result, meta, order)
         for result, meta, order in zip(interface.results, results, orders, strict=True)
     )
     return Signature(
@@ -357,19 +310,6 @@ def _signature(
         importer.sizes.symbols,
         tuple(importer.guards),
     )
-
-
-def _logical(physical: Sequence[Expr], order: Sequence[int]) -> tuple[Expr, ...]:
-    """Return the shape of a tensor whose dimensions lie in an order."""
-    sizes = dict(zip(order, physical, strict=True)) if order else dict(enumerate(physical))
-    return tuple(sizes[dim] for dim in range(len(physical)))
-
-
-def _result_kind(importer: Importer, result: ProgramResult) -> str:
-    if not isinstance(importer.values[result.value], ir.Value | ComplexTensor):
-        return "size"
-    number = isinstance(result.value.meta.get("val"), torch.SymFloat | torch.SymInt | torch.SymBool)
-    return "scalar" if number else result.kind
 
 
 def _parameters(program: Any, interface: Interface) -> dict[str, Any]:

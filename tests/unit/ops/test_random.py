@@ -153,6 +153,15 @@ def test_dropout(p: float) -> None:
     torch.testing.assert_close(y[kept], (x / (1 - p))[kept] if p < 1 else y[kept])
 
 
+def test_bernoulli_of_probabilities() -> None:
+    shares = torch.tensor([0.0, 0.2, 0.5, 1.0])
+    x = torch.zeros(20_000, 4, dtype=torch.int64)
+    found = compiled(lambda x: x.bernoulli_(shares), x)(x)
+    assert found is x and x.dtype is torch.int64
+    torch.testing.assert_close(x.double().mean(0), shares.double(), atol=0.02, rtol=0)
+    assert x[:, 0].sum() == 0 and x[:, 3].sum() == 20_000
+
+
 @pytest.mark.parametrize("mask", ["causal", "bool", "float", ""])
 def test_dropout_of_attention(mask: str) -> None:
     heads, groups = torch.randn(2, 4, 90, 8), torch.randn(2, 2, 70, 8)

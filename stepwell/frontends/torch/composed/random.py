@@ -15,6 +15,12 @@ def _unit(operand: Tensor) -> Tensor:
     return 1 - torch.rand(operand.shape, dtype=dtype, device=operand.device)
 
 
+@composes("aten.bernoulli.Tensor")
+def bernoulli(operand: Tensor, p: Tensor, *, generator: None = None) -> Tensor:
+    """One with a probability per element, of which the operand has the dtype and the shape alone."""
+    return (1 - _unit(operand) < p).to(operand.dtype)
+
+
 @composes("aten.exponential.default")
 def exponential(operand: Tensor, lambd: float = 1.0, *, generator: None = None) -> Tensor:
     """By the inverse of the distribution function."""
