@@ -120,6 +120,14 @@ def test_search() -> None:
         Case("ties", search, [whole, draw.integers(20, low=-5, high=5)]),
         Case("nothing", search, [line[:0], draw.floats(3)]),
         Case("nan", search, [line, torch.tensor([float("nan"), float("inf"), float("-inf")])]),
+        Case(
+            "dtypes",
+            lambda b, v, w: (
+                *(torch.bucketize(v, b), torch.searchsorted(b.int(), v), torch.bucketize(w, v.float().sort()[0])),
+                *(torch.searchsorted(b, 1.5), torch.bucketize(1.5, b, right=True), torch.bucketize(b, v.sort()[0])),
+            ),
+            [torch.arange(7), draw.floats(5, low=0, high=6).double(), torch.tensor(1 + 1e-10, dtype=torch.float64)],
+        ),
         Case("number", lambda b: (torch.searchsorted(b, 0.25), torch.searchsorted(b, 9, out_int32=True)), [line]),
         Case(
             "bucketize",

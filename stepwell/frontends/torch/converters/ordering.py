@@ -6,12 +6,12 @@ from stepwell.dialects.graph import ordering as ops
 from stepwell.dialects.graph.base import normalize_dim
 from stepwell.dialects.graph.indexing import GatherOp
 from stepwell.dialects.graph.sizes import number_of_elements
-from stepwell.dialects.graph.types import ONE, meta_of
+from stepwell.dialects.graph.types import ONE
 from stepwell.frontends.torch.converters.shape import rank_of, reshape, select, shape_of, slice_along
 from stepwell.frontends.torch.importer import Importer, Value
+from stepwell.frontends.torch.promotion import promoted_dtype
 from stepwell.frontends.torch.registry import converts
 from stepwell.support.dtypes import DType
-from stepwell.support.errors import ImportProgramError
 
 
 def _along(importer: Importer, op: Any, operand: Value, dim: int, **fields: Any) -> Any:
@@ -141,50 +141,42 @@ def convert_statistic(
 
 
 def _search(
-    importer: Importer, boundaries: Value, values: Value, right: bool, out_int32: bool, sorter: Value | None = None
+    importer: Importer,
+    node: Any,
+    boundaries: Value,
+    values: Any,
+    *,
+    right: bool,
+    out_int32: bool,
+    sorter: Value | None = None,
 ) -> Value:
-    dtype = meta_of(values).dtype
-    if meta_of(boundaries).dtype is not dtype:
-        raise ImportProgramError(f"boundaries and values must have one dtype, got {meta_of(boundaries).dtype}, {dtype}")
+    """Compare in the dtype that torch promotes both to; the first two arguments of ``node`` are what is given."""
+    dtype = promoted_dtype(*node.args[:2])
+    boundaries, wanted = importer.convert(boundaries, dtype), importer.operand(values, dtype)
     if sorter is not None:
         boundaries = importer.emit(GatherOp, boundaries, sorter, dim=rank_of(boundaries) - 1)
-    found = importer.emit(ops.SearchsortedOp, boundaries, values, right=right)
+    found = importer.emit(ops.SearchsortedOp, boundaries, wanted, right=right)
     return importer.convert(found, DType.INT32) if out_int32 else found
 
 
-@converts("aten.searchsorted.Tensor")
+@converts("aten.searchsorted.Tensor", "aten.searchsorted.Scalar")
 def convert_searchsorted(
     importer: Importer,
     node: Any,
     boundaries: Value,
-    values: Value,
+    values: Any,
     *,
     out_int32: bool = False,
     right: bool = False,
     side: str | None = None,
     sorter: Value | None = None,
 ) -> Value:
-    return _search(importer, boundaries, values, right or side == "right", out_int32, sorter)
+    to_right = right or side == "right"
+    return _search(importer, node, boundaries, values, right=to_right, out_int32=out_int32, sorter=sorter)
 
 
-@converts("aten.searchsorted.Scalar")
-def convert_searchsorted_scalar(
-    importer: Importer,
-    node: Any,
-    boundaries: Value,
-    value: Any,
-    *,
-    out_int32: bool = False,
-    right: bool = False,
-    side: str | None = None,
-    sorter: Value | None = None,
-) -> Value:
-    wanted = importer.operand(value, meta_of(boundaries).dtype)
-    return _search(importer, boundaries, wanted, right or side == "right", out_int32, sorter)
-
-
-@converts("aten.bucketize.Tensor")
+@converts("aten.bucketize.Tensor", "aten.bucketize.Scalar")
 def convert_bucketize(
-    importer: Importer, node: Any, values: Value, boundaries: Value, *, out_int32: bool = False, right: bool = False
+    importer: Importer, node: Any, values: Any, boundaries: Value, *, out_int32: bool = False, right: bool = False
 ) -> Value:
-    return _search(importer, boundaries, values, right, out_int32)
+    return _search(importer, node, boundaries, values, right=right, out_int32=out_int32)
