@@ -106,6 +106,11 @@ class Expr:
             return self._divide_by_constant(divisor.constant)
         if self == divisor:
             return Expr.const(1)
+        match divisor.terms:
+            # x // (x // c) is c for the multiples of c (sizes are not zero where they divide).
+            case (((Atom(operator="floordiv", operands=(dividend, step)),), 1),) if dividend == self:
+                if step.is_constant and self % step == Expr.const(0):
+                    return step
         quotient = self._exact_quotient(divisor)
         return quotient if quotient is not None else Expr._atom("floordiv", (self, divisor))
 
@@ -146,11 +151,23 @@ class Expr:
             value = divisor.constant
             if value == 0:
                 raise ZeroDivisionError(f"({self}) % 0")
-            rest = Expr._from_terms((m, f % value) for m, f in self.terms)
+            rest = Expr._from_terms((m, f % value) for m, f in self._congruent(value).terms)
             return Expr.const(rest.constant % value) if rest.is_constant else Expr._atom("mod", (rest, divisor))
         if self._exact_quotient(divisor) is not None:
             return Expr.const(0)
         return Expr._atom("mod", (self, divisor))
+
+    def _congruent(self, value: int) -> "Expr":
+        """Return an expression with the same remainder by ``value``, without remainders by multiples of it inside."""
+        total = Expr.const(0)
+        for monomial, factor in self.terms:
+            product = Expr.const(factor)
+            for atom in monomial:
+                divisor = atom.operands[1] if atom.operator == "mod" else None
+                inside = divisor is not None and divisor.is_constant and divisor.constant % value == 0
+                product *= atom.operands[0] if inside else Expr((((atom,), 1),))
+            total += product
+        return total
 
     __radd__ = __add__
     __rmul__ = __mul__
