@@ -132,6 +132,11 @@ def test_both_parts_alike() -> None:
         Case("index", lambda a, i: (a[i], a[:, i], a.index_select(1, i), torch.take(a, i)), [z, places]),
         Case("gather", lambda a, i: torch.gather(a, 1, i), [z, everywhere]),
         Case("scatter", lambda a, i, b: a.scatter(1, i, b[:, :2]), [z, everywhere.unique(dim=1)[:, :2], w]),
+        Case(
+            "scatter-number",
+            lambda a, i: (a.scatter(1, i, 1.5 - 1j, reduce="multiply"), a.scatter(1, i, 2.5, reduce="add")),
+            [z, everywhere],
+        ),
         Case("scatter_add", lambda a, i, b: a.scatter_add(1, i, b[:, :2]), [z, everywhere, w]),
         Case("index_put", lambda a, i, b: a.index_put((i,), b, accumulate=True), [z, places, w]),
         Case("index_add", lambda a, i, b: a.index_add(0, i, b, alpha=2), [z, places, w]),
