@@ -22,10 +22,10 @@ def test_primitives() -> None:
         Case("special", lambda a: prims.erf_inv(prims.tanh(a)), [x]),
         Case("reversed", lambda a: prims.rev(a, [0, 2]), [x]),
         Case("collapse", lambda a: prims.collapse(a, 0, 1), [x.clone()], {0: {0: "n"}}, [draw.floats(6, 4, 5)]),
-        Case("sum", lambda a: prims.sum(a, [0, 2]), [x]),
-        Case("prod", lambda a: prims.prod(a, [0, 2]), [x]),
+        Case("sum", lambda a: prims.sum(a, [0, 2]), [x], family="reduction"),
+        Case("prod", lambda a: prims.prod(a, [0, 2]), [x], family="reduction"),
         Case("amax", lambda a: prims.amax(a, [1]) - prims.amin(a, [1]), [x]),
-        Case("var", lambda a: prims.var(a, [0, 1], 0), [x]),
+        Case("var", lambda a: prims.var(a, [0, 1], 0), [x], family="reduction"),
         Case("full", lambda a: a + prims.full([4, 5], 2.5, dtype=a.dtype, device=a.device, requires_grad=False), [x]),
         Case(
             "iota",
