@@ -136,6 +136,7 @@ def test_both_parts_alike() -> None:
             "scatter-number",
             lambda a, i: (a.scatter(1, i, 1.5 - 1j, reduce="multiply"), a.scatter(1, i, 2.5, reduce="add")),
             [z, everywhere],
+            family="activation",
         ),
         Case("scatter_add", lambda a, i, b: a.scatter_add(1, i, b[:, :2]), [z, everywhere, w]),
         Case("index_put", lambda a, i, b: a.index_put((i,), b, accumulate=True), [z, places, w]),
