@@ -166,7 +166,10 @@ def _check_sizes(spec: ArgumentSpec, shape: Shape, sizes: Mapping[str, int], ori
 
 def _check_guard(guard: SizeGuard, sizes: Mapping[str, int], origins: Mapping[str, str]) -> None:
     path = guard.text or _named(guard.expr, origins)
-    value = guard.expr.evaluate(sizes)
+    try:
+        value = guard.expr.evaluate(sizes)
+    except ZeroDivisionError:
+        raise ArgumentError(f"{path} divides by a size that is 0", fix="pass tensors with elements") from None
     if value == guard.excluded:
         raise ArgumentError(f"{path} must not be {value}", fix="export the program with an example of this size")
     _check_range(path, value, guard.minimum, guard.maximum, guard.divisor)

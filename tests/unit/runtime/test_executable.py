@@ -125,6 +125,7 @@ def test_guards(kit: Any, build: Build) -> None:
         (SizeGuard(n, divisor=2, text="x.size(0)"), r"x.size\(0\) must be a multiple of 2, got 3"),
         (SizeGuard(2 * n, minimum=7), r"x.size\(0\) must be at least 7, got 6"),
         (SizeGuard(n, excluded=3, text="x.size(0)"), r"x.size\(0\) must not be 3"),
+        (SizeGuard(n % (n - 3), 0, 0), r"\(x.size\(0\) % \(.*\)\) divides by a size that is 0"),
         (SizeGuard(n * n, maximum=8, text="x.size(0)**2"), r"x.size\(0\)\*\*2 must be at most 8, got 9"),
     ):
         exe = build(kit.chain_plan(main=replace(main, guards=(guard,))))
