@@ -75,15 +75,15 @@ def _source(node: Any) -> Any | None:
 
 def _reads_around(node: Any, calls: list[Any]) -> bool:
     """Return whether places in an argument's memory are named that are not in it, or not only by it."""
-    if node.op != "placeholder":
+    places = [call.meta["val"] for call in calls if call.meta["val"].numel()]
+    if node.op != "placeholder" or not places:
         return False
     value = node.meta["val"]
     begin, end = value.storage_offset(), _end(value)
-    places = [call.meta["val"] for call in calls if call.meta["val"].numel()]
     has_gaps = value.numel() != end - begin
     is_named = any(_names_offset(call) for call in calls)
     outside = any(place.storage_offset() < begin or _end(place) > end for place in places)
-    return bool(places) and (has_gaps or outside or (is_named and begin != 0))
+    return has_gaps or outside or (is_named and begin != 0)
 
 
 def _names_offset(call: Any) -> bool:

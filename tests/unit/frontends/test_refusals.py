@@ -94,6 +94,15 @@ def test_sparse_tensors_that_torch_does_not_trace() -> None:
         from_exported_program(program)
 
 
+@pytest.mark.filterwarnings("ignore:Sparse")
+def test_sparse_arguments() -> None:
+    def forward(self: Any, x: torch.Tensor) -> torch.Tensor:
+        return torch.sparse.sampled_addmm(x, torch.ones(2, 3), torch.ones(3, 2))
+
+    error = refused(forward, torch.eye(2).to_sparse_csr())
+    assert "sparse tensors are not supported" in error.message
+
+
 def test_a_decomposition_that_fails() -> None:
     """Torch's errors come as ours, with the first line of what it said."""
 
