@@ -90,6 +90,7 @@ def test_arithmetic() -> None:
     draw, dtype = Inputs(), torch.complex64
     z, w = draw.complexes(4, 5, dtype=dtype), draw.complexes(5, dtype=dtype)
     x, n = draw.floats(4, 5, dtype=dtype.to_real(), low=0.5), draw.integers(4, 5, low=1)
+    ends = torch.complex(torch.tensor([-math.inf, math.inf, 2.0, math.nan]), torch.randn(4))
     cases = [
         Case("add", torch.add, [z, w]),
         Case("add scaled", lambda a, b: torch.add(a, b, alpha=2 - 1j), [z, w]),
@@ -114,6 +115,7 @@ def test_arithmetic() -> None:
         Case("logic", lambda a, b: (torch.logical_and(a, b), torch.logical_or(a, b), torch.logical_xor(a, b)), [z, w]),
         Case("casts", lambda a, b: (*((a + b).to(dtype) for dtype in DTYPES), b.to(a.dtype), a.bool()), [z, n]),
         Case("logaddexp", torch.logaddexp, [z, z.flip(0)]),
+        Case("infinities", torch.logaddexp, [ends.repeat(4), ends.repeat_interleave(4)]),
     ]
     check_cases("activation", cases)
 
@@ -181,6 +183,8 @@ def test_reductions_and_products() -> None:
         ),
         Case("any", lambda z: (z.any(), z.all(1), torch.count_nonzero(z)), [torch.where(x > 1, z, 0)]),
         Case("logsumexp", lambda z: torch.logsumexp(z, 1), [z]),
+        Case("logcumsumexp", lambda z: (z.logcumsumexp(1), (z * 40).logcumsumexp(0), z[:, :0].logcumsumexp(1)), [z]),
+        Case("phases", lambda z: (1j * z.imag * 9).logcumsumexp(1), [z]),
         Case("mm", lambda a, b: (a @ b, a.conj() @ b, a.real.to(a.dtype) @ b), [a, b]),
         Case("bmm", torch.bmm, [many, other]),
         Case("vectors", lambda a, b: (a[0] @ a[1], torch.vdot(a[0], a[1]), a @ b[:, 0]), [a, b]),

@@ -23,6 +23,7 @@ def test_windows() -> None:
         Case("partial", lambda x: F.avg_pool2d(x, 3, 2, 1, ceil_mode=True), [x]),
         Case("partial-inside", lambda x: F.avg_pool2d(x, 4, 3, 2, ceil_mode=True, count_include_pad=False), [x]),
         Case("divisor", lambda x: F.avg_pool2d(x, 3, divisor_override=5), [x]),
+        Case("negative-divisor", lambda x: F.avg_pool2d(x, 3, divisor_override=-5), [draw.integers(2, 9, 8)]),
         Case("unbatched", lambda x: (F.max_pool2d(x[0], 3), F.avg_pool2d(x[1], 2, 1)), [x]),
         Case("signal", lambda x: (F.max_pool1d(x[0], 3, 2), F.avg_pool1d(x[0], 3, 2, 1)), [x]),
         Case("volume", lambda x: (F.max_pool3d(x, 2, 1), F.avg_pool3d(x, (1, 2, 3))), [x]),

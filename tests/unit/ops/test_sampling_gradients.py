@@ -6,6 +6,8 @@ import torch
 import torch.nn.functional as F
 from harness import Case, Inputs, check_cases, gradients
 
+from stepwell.frontends.torch.composed.simple_gradients import soft_margin_loss_backward
+
 
 def _sampled(**options: Any) -> Any:
     return lambda x, grid: F.grid_sample(x, grid, **options)
@@ -68,11 +70,19 @@ def test_gradients_of_losses() -> None:
     cases = []
     for reduction in ("mean", "sum", "none"):
         multi, many = _loss(F.multi_margin_loss, reduction), _loss(F.multilabel_margin_loss, reduction)
+        soft = gradients(lambda x, y, r=reduction: F.soft_margin_loss(x, y.to(x.dtype), reduction=r))
         cases += [Case(f"multi-{reduction}", multi, [x, target]), Case(f"labels-{reduction}", many, [x, labels])]
         cases += [Case(f"nll-{reduction}", _loss(F.cross_entropy, reduction), [x, target])]
+        cases += [Case(f"soft-{reduction}", soft, [x, draw.integers(4, 5)])]
     squares = gradients(lambda x, t, w: F.multi_margin_loss(x, t, 2, 0.6, w.detach()) + w.sum())
     cases.append(Case("squares", squares, [x, target, weight]))
     check_cases("normalization", cases)
+
+
+def test_the_small_gradients_of_a_soft_margin() -> None:
+    x = torch.linspace(-30, 30, 31)
+    found = soft_margin_loss_backward(torch.ones(31), x, torch.ones(31), 0)
+    torch.testing.assert_close(found.double(), -(-x.double()).sigmoid(), rtol=1e-5, atol=0)
 
 
 def _loss(function: Any, reduction: str) -> Any:

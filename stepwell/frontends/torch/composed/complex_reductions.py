@@ -8,6 +8,7 @@ from torch import Tensor
 
 from stepwell.frontends.torch.complex_compositions import Parts, composes_complex, parts_of
 from stepwell.frontends.torch.composed.complex_arithmetic import product
+from stepwell.frontends.torch.composed.loops import repeat
 
 
 def _in_dtype(operand: Tensor, dtype: torch.dtype | None) -> Tensor:
@@ -138,17 +139,28 @@ def logsumexp(operand: Tensor, dim: Any, keepdim: bool = False) -> Tensor:
 
 @composes_complex("aten.logaddexp.default")
 def logaddexp(lhs: Tensor, rhs: Tensor) -> Tensor:
-    """The logarithm of a sum of two exponentials, which are scaled by the larger."""
+    """The logarithm of a sum of two exponentials, which are scaled by the larger; its phase goes on from there."""
     first = torch.real(lhs) >= torch.real(rhs)
     large, small = torch.where(first, lhs, rhs), torch.where(first, rhs, lhs)
-    return large + torch.log1p(torch.exp(small - large))
+    level, gap = torch.real(large), small - large
+    # The difference of two infinities is no number.
+    both_infinite = torch.where(level < 0, small, torch.log(torch.exp(large) + torch.exp(small)))
+    found = torch.where(torch.real(gap) == -torch.inf, large, large + torch.log1p(torch.exp(gap)))
+    found = torch.where(level.isinf() & (level == torch.real(small)), both_infinite, found)
+    return torch.where(lhs.isnan() | rhs.isnan(), complex(torch.nan, torch.nan), found)
 
 
 @composes_complex("aten.logcumsumexp.default")
 def logcumsumexp(operand: Tensor, dim: int) -> Tensor:
-    """The logarithm of sums of exponentials of all elements up to each, which are scaled by the largest of all."""
-    if not operand.dim():
+    """One sum after another: what was added before decides by how many turns a phase is beyond the first one."""
+    if not operand.dim() or (isinstance(operand.shape[dim], int) and operand.shape[dim] == 0):
         return operand.clone()
-    largest = torch.amax(torch.real(operand), dim, keepdim=True)
-    largest = torch.where(largest.isinf(), 0.0, largest)
-    return torch.log(torch.cumsum(torch.exp(operand - largest), dim)) + largest
+    rows = operand.movedim(dim, 0)
+
+    def add(k: Tensor, total: Tensor, rows: Tensor) -> tuple[list[Tensor], list[Tensor]]:
+        total = torch.logaddexp(rows.index_select(0, k.unsqueeze(0)).squeeze(0), total)
+        return [total], [total]
+
+    nothing = torch.full(rows.shape[1:], -torch.inf, dtype=operand.dtype, device=operand.device)
+    _, (found,) = repeat(rows.shape[0], add, [nothing], rows)
+    return found.movedim(0, dim)

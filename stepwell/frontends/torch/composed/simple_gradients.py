@@ -60,6 +60,15 @@ def _reduced(grad: Tensor, reduction: int, count: int) -> Tensor:
     return grad / count if reduction == 1 else grad
 
 
+@composes("aten.soft_margin_loss_backward.default")
+def soft_margin_loss_backward(grad: Tensor, operand: Tensor, target: Tensor, reduction: int) -> Tensor:
+    """Of ``log(1 + exp(-target * x))``; torch's formula loses the digits of ``sigmoid(target * x) - 1``."""
+    wide = working_dtype(operand)
+    y = target.to(wide)
+    found = -y * (-y * operand.to(wide)).sigmoid() * _reduced(grad.to(wide), reduction, operand.numel())
+    return found.to(operand.dtype)
+
+
 @composes("aten.multi_margin_loss_backward.default")
 def multi_margin_loss_backward(
     grad: Tensor,

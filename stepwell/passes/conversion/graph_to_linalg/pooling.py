@@ -137,13 +137,14 @@ def lower_avg_pool(build: Builder, op: Any, operand: Tensor) -> Tensor:
         lambda x, _, total: add(total, widen(x)),
     )
     total = Tensor(value, meta.with_dtype(wide_dtype(dtype)))
-    sizes = operand.meta.shape[-len(kernel) :]
+    sizes, divisor = operand.meta.shape[-len(kernel) :], ir.IntegerAttr(op.divisor).value
 
     def divide(x: Any) -> Any:
         count = _window_count(build, op, meta, sizes)
         if not dtype.is_float:
+            whole = arith.index_cast(x.type, count)
             # A vector has lanes behind the last window too, whose count is nothing to divide by.
-            return arith.divsi(x, arith.maxsi(arith.index_cast(x.type, count), constant(1, x.type)))
+            return arith.divsi(x, whole if divisor else arith.maxsi(whole, constant(1, x.type)))
         return arith.divf(x, arith.sitofp(x.type, arith.index_cast(ir.IntegerType.get_signless(64), count)))
 
     return build.pointwise(meta, [total], divide)
