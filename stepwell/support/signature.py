@@ -22,12 +22,12 @@ class MemoryView:
 
     Attributes:
         shape, strides: of the tensor, in elements.
-        offset: at which element of its memory it begins.
+        offset: at which element of its memory it begins; None where the memory is taken from there, wherever it is.
     """
 
     shape: tuple[int, ...]
     strides: tuple[int, ...]
-    offset: int
+    offset: int | None
 
     def to_json(self) -> list[Any]:
         """Return plain JSON data."""

@@ -1,8 +1,8 @@
 """Views by strides: ``x.as_strided(size, stride, offset)`` counts from where the memory of ``x`` begins.
 
 Tensors are values here, and those that a program makes are dense.  So a view by strides of other views is one of the
-tensor that they are views of.  An argument may be a view itself, that begins further on in its memory or has gaps; a
-program that reads around it takes the memory in its place: its elements up to the last one that is read.
+tensor that they are views of.  An argument may be a view itself, and what is read depends on how it lies in its memory;
+so a program takes the memory in its place: its elements up to the last one that is read.
 """
 
 from collections import defaultdict
@@ -20,7 +20,7 @@ _AS_STRIDED = torch.ops.aten.as_strided.default
 def needs_rewriting(program: Any) -> bool:
     """Return whether ``rewrite_strided_views`` has something to do."""
     return any(
-        _reads_around(base, calls) or any(call.args[0] is not base for call in calls)
+        _reads_memory(base, calls) or any(call.args[0] is not base for call in calls)
         for base, calls in _calls_by_base(program.graph).items()
     )
 
@@ -28,20 +28,18 @@ def needs_rewriting(program: Any) -> bool:
 def rewrite_strided_views(program: Any, interface: Interface) -> Interface:
     """Rewrite the graph of a program, in place; return the interface with what its arguments are views of."""
     calls_by_base = _calls_by_base(program.graph)
-    for base, calls in calls_by_base.items():
-        for call in calls:
-            if call.args[0] is not base:
-                _count_from_start(call, base)
     written = {spec.target for spec in program.graph_signature.output_specs}
     (returned,) = next(node for node in program.graph.nodes if node.op == "output").args
     arguments = []
     for argument in interface.arguments:
         node = argument.node
         is_free = argument.kind == "user" and node not in returned and node.name not in written
-        calls = calls_by_base.get(node, [])
-        arguments.append(
-            _opened(program.graph, argument, calls) if is_free and _reads_around(node, calls) else argument
-        )
+        reads = is_free and _reads_memory(node, calls_by_base.get(node, []))
+        arguments.append(_opened(program.graph, argument, calls_by_base.pop(node)) if reads else argument)
+    for base, calls in calls_by_base.items():
+        for call in calls:
+            if call.args[0] is not base:
+                _count_from(call, base, 0)
     return replace(interface, arguments=tuple(arguments))
 
 
@@ -73,25 +71,17 @@ def _source(node: Any) -> Any | None:
     return node.args[0] if ours == theirs else None
 
 
-def _reads_around(node: Any, calls: list[Any]) -> bool:
-    """Return whether places in an argument's memory are named that are not in it, or not only by it."""
-    places = [call.meta["val"] for call in calls if call.meta["val"].numel()]
-    if node.op != "placeholder" or not places:
-        return False
-    value = node.meta["val"]
-    begin, end = value.storage_offset(), _end(value)
-    has_gaps = value.numel() != end - begin
-    is_named = any(_names_offset(call) for call in calls)
-    outside = any(place.storage_offset() < begin or _end(place) > end for place in places)
-    return has_gaps or outside or (is_named and begin != 0)
+def _reads_memory(node: Any, calls: list[Any]) -> bool:
+    return node.op == "placeholder" and any(call.meta["val"].numel() for call in calls)
 
 
 def _names_offset(call: Any) -> bool:
     return (len(call.args) > 3 and call.args[3] is not None) or call.kwargs.get("storage_offset") is not None
 
 
-def _count_from_start(call: Any, base: Any) -> None:
-    call.args = (base, call.args[1], call.args[2], call.meta["val"].storage_offset())
+def _count_from(call: Any, memory: Any, origin: int) -> None:
+    """Let a call be a view of ``memory``, which begins at element ``origin`` of what it was a view of."""
+    call.args = (memory, call.args[1], call.args[2], call.meta["val"].storage_offset() - origin)
     call.kwargs = {}
 
 
@@ -100,17 +90,20 @@ def _opened(graph: Any, argument: Argument, calls: list[Any]) -> Argument:
     node = argument.node
     view = node.meta["val"]
     shape, strides, offset = list(view.shape), list(view.stride()), view.storage_offset()
-    size = max(map(_end, (view, *(call.meta["val"] for call in calls))))
+    # Where no place is named, all are counted from where the argument begins, wherever that is.
+    from_start = any(map(_names_offset, calls)) or any(call.meta["val"].storage_offset() < offset for call in calls)
+    origin = 0 if from_start else offset
+    size = max(map(_end, (view, *(call.meta["val"] for call in calls)))) - origin
     others = [user for user in node.users if user not in calls]
     with graph.inserting_before(next(each for each in graph.nodes if each.op != "placeholder")):
-        inside = graph.call_function(_AS_STRIDED, (node, shape, strides, offset))
+        inside = graph.call_function(_AS_STRIDED, (node, shape, strides, offset - origin))
     inside.meta = dict(node.meta)
     for user in others:
         user.replace_input_with(node, inside)
     for call in calls:
-        _count_from_start(call, node)
+        _count_from(call, node, origin)
     node.meta = node.meta | {"val": view.new_empty((size,))}
-    return replace(argument, memory=MemoryView(tuple(shape), tuple(strides), offset))
+    return replace(argument, memory=MemoryView(tuple(shape), tuple(strides), offset if from_start else None))
 
 
 def _is_static(value: Any) -> bool:

@@ -321,4 +321,6 @@ def convert_as_strided(
     if all(Expr.of(size) != Expr.of(0) for size in sizes) and (below or above):
         raise ImportProgramError("'as_strided' reads memory that is not of its operand")
     flat = reshape(importer, permute(importer, operand, order) if order else operand, [count])
+    if node.meta["val"].is_contiguous() and place == Expr.of(0) and last + 1 == count:
+        return reshape(importer, flat, sizes)
     return importer.emit(ops.AsStridedOp, flat, sizes=sizes, strides=strides, offset=place)

@@ -14,6 +14,7 @@ from harness.execution import DEVICE, compiled
 from harness.gradients import traceable
 from stepwell.dialects.definition import verify
 from stepwell.frontends.torch import from_exported_program
+from stepwell.runtime.memory_views import memory_of
 from stepwell.support.module import Module
 
 
@@ -112,8 +113,9 @@ def _size(name: str, number: int) -> Any:
 def _arguments(module: Module, inputs: Sequence[Sequence[torch.Tensor]]) -> list[np.ndarray]:
     """Return main's arguments: the cases' tensors, then whatever the export lifted out of the functions."""
     assert module.signature is not None
-    users = _flat(inputs)
-    return users + [to_numpy(module.parameters[spec.name]) for spec in module.signature.arguments[len(users) :]]
+    flat, specs = _flat(inputs), module.signature.arguments
+    users = [memory_of(x, spec) if spec.memory else x for x, spec in zip(flat, specs, strict=False)]
+    return users + [to_numpy(module.parameters[spec.name]) for spec in specs[len(users) :]]
 
 
 def _flat(inputs: Sequence[Sequence[torch.Tensor]]) -> list[np.ndarray]:
