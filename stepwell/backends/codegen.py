@@ -7,6 +7,7 @@ import importlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Protocol
 
 from stepwell.backends.arithmetic import count_flops
@@ -88,16 +89,22 @@ def compile_kernel(
         PassFailure: a pass refused it.
         CompileError: it is no kernel module, or the code generator refused it.
     """
-    from stepwell.passes.pipelines import Pipeline
-
     target = Target.parse(target_text)
-    pipeline = Pipeline.parse(pipeline_text)
+    pipeline = _parsed(pipeline_text)
     try:
         return _compile(bytecode, pipeline, target, contexts or Contexts(), verify_each)
     except PassFailure:
         if verify_each:
             raise
         return _compile(bytecode, pipeline, target, Contexts(), True)
+
+
+@lru_cache(8)
+def _parsed(text: str) -> "Pipeline":
+    """Return the pipeline of a text, which is the same for all kernels of a program."""
+    from stepwell.passes.pipelines import Pipeline
+
+    return Pipeline.parse(text)
 
 
 def _compile(

@@ -67,10 +67,10 @@ def _moves(op: Any) -> bool:
 
 def _as_integers(type_: Any) -> Any:
     """Return the integer type that takes the place of bfloat16 or a vector of them; None for other types."""
-    integer = ir.IntegerType.get_signless(16, type_.context)
     if isinstance(type_, ir.BF16Type):
-        return integer
+        return ir.IntegerType.get_signless(16, type_.context)
     if isinstance(type_, ir.VectorType) and isinstance(type_.element_type, ir.BF16Type):
+        integer = ir.IntegerType.get_signless(16, type_.context)
         return ir.VectorType.get(type_.shape, integer, scalable=type_.scalable_dims or None)
     return None
 

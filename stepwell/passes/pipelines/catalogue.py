@@ -19,6 +19,7 @@ import importlib
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, TypeVar
 
@@ -62,12 +63,16 @@ def register_pipeline(cls: P) -> P:
 
 def pipeline_names() -> list[str]:
     """Return the names of all named pipelines, importing none."""
-    files = (path.stem.replace("_", "-") for path in _FOLDER.glob("*.py") if path.stem != "__init__")
-    return sorted({*files, *_PIPELINES})
+    return sorted({*_files(), *_PIPELINES})
+
+
+@cache
+def _files() -> frozenset[str]:
+    return frozenset(path.stem.replace("_", "-") for path in _FOLDER.glob("*.py") if path.stem != "__init__")
 
 
 def find_pipeline(name: str) -> type[NamedPipeline] | None:
     """Return the class of named pipeline ``name``, or None where there is none."""
-    if name not in _PIPELINES and name in pipeline_names():
+    if name not in _PIPELINES and name in _files():
         importlib.import_module(f"stepwell.passes.pipelines.named.{name.replace('-', '_')}")
     return _PIPELINES.get(name)
