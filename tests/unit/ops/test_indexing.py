@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from harness import Case, Inputs, check_cases, compile_to_test, import_cases
+from harness import Case, Inputs, check_cases, compile_to_test, gradients, import_cases
 from harness.evaluation import evaluate
 
 from stepwell.support.errors import RuntimeFailure
@@ -36,7 +36,7 @@ def test_index() -> None:
 def test_gathers() -> None:
     draw = Inputs()
     x, rows = draw.floats(4, 5, 6), _positions(draw, 4, 2, 5, 3)
-    line = _positions(draw, 4, 9)
+    line, none = _positions(draw, 4, 9), torch.zeros(2, 0, dtype=torch.uint8)
     cases = [
         Case("gather", lambda x, g: (x.gather(0, g), x.gather(-2, g), x.gather(2, g[:, :, :0])), [x, rows]),
         Case("take-along", lambda x, g: torch.take_along_dim(x, g - 4, 0), [x, _positions(draw, 4, 2, 5, 6)]),
@@ -47,7 +47,11 @@ def test_gathers() -> None:
             [x[0], line.clamp(max=3)],
         ),
         Case("one-hot", lambda i: (F.one_hot(i, 4), F.one_hot(i[:0], 9), F.one_hot(i.view(3, 3), 7)), [line]),
-        Case("no-index", lambda x, i: (x.gather(1, i), x[0].gather(0, i)), [x, torch.zeros(2, 0, dtype=torch.uint8)]),
+        Case("no-index", lambda x, i: (x.gather(1, i), x[0].gather(0, i)), [x, none]),
+        Case("gradient-of-none", gradients(lambda x, i: x.gather(1, i)), [draw.floats(3, 4), none]),
+        Case(
+            "none-written", lambda x, i: (x.scatter(1, i, x), x.scatter_add(0, i, x)), [draw.floats(3, 4), none.long()]
+        ),
         Case("scalars", lambda x, i: (x.gather(0, i), x.index_select(0, i)), [draw.floats(), torch.tensor(0)]),
     ]
     cases += [

@@ -250,6 +250,9 @@ def _scatter(
 ) -> Value:
     """Write ``src`` along ``dim``; a 0-d ``src`` serves every index.  0-d operands become vectors on the way."""
     meta = meta_of(operand)
+    if number_of_elements(shape_of(index)) == ZERO:
+        # As for gather.
+        return operand
     operands = (
         _as_vector(importer, operand),
         _as_vector(importer, index),
