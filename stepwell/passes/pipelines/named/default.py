@@ -33,7 +33,7 @@ class DefaultPipeline(NamedPipeline):
         return [
             "verify-graph",
             # Constants first, so that simplifications see them; merging last, when ops are in their final spelling.
-            "graph-fold,graph-simplify,graph-unbind-sizes,graph-cse,graph-dce",
+            "graph-fold,graph-elide-empty,graph-simplify,graph-unbind-sizes,graph-cse,graph-dce",
             # Lowerings build sizes and constants anew for each op.
             "convert-graph-to-linalg,cse",
             "verify-linalg",

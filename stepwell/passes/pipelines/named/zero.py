@@ -31,7 +31,7 @@ class ZeroPipeline(NamedPipeline):
         """Return the steps."""
         return [
             "verify-graph",
-            "graph-fold,graph-dce",
+            "graph-fold,graph-elide-empty,graph-dce",
             # Lowerings build sizes and constants anew for each op.
             "convert-graph-to-linalg,cse",
             "verify-linalg",
