@@ -94,6 +94,8 @@ class TransposedConvolutionOp(GraphOperation, name="transposed_convolution", tra
         operand, weight, groups = _checked(cls.OPERATION_NAME, op)
         if operand.shape[1] != weight.shape[0]:
             raise ValueError(f"operand has {operand.shape[1]} channels, the weight takes {weight.shape[0]}")
+        if not all(size.is_constant for size in weight.shape[2:]):
+            raise ValueError(f"the sizes of the kernel must be known at compile time, got {weight}")
         _check_groups(operand.shape[1], groups, "channels")
         spatial = [
             (size - 1) * step - 2 * pad + dilate * (kernel - 1) + extra + 1

@@ -223,9 +223,10 @@ class Importer:
         if isinstance(value, torch.fx.Node):
             if value.op == "get_attr":
                 return getattr(value.graph.owning_module, value.target)
-            if self.values[value] is _STAND_IN:
+            found = self.values[value]
+            if found is _STAND_IN:
                 raise _StandInError
-            return self.values[value]
+            return found.constant if isinstance(found, Expr) and found.is_constant else found
         if isinstance(value, list | tuple):
             return [self.argument(item) for item in value]
         if isinstance(value, dict):

@@ -11,6 +11,7 @@ from stepwell.frontends.torch.dynamo.calls import PartCall, part_call
 from stepwell.frontends.torch.dynamo.options import GraphOptions
 from stepwell.frontends.torch.dynamo.partition import Part, partition
 from stepwell.frontends.torch.dynamo.randomness import is_random
+from stepwell.frontends.torch.dynamo.specialization import specialize
 from stepwell.frontends.torch.dynamo.subgraph import host_module, part_module
 from stepwell.frontends.torch.graph_module import from_graph_module
 from stepwell.frontends.torch.node_sources import node_frames, source_location
@@ -55,24 +56,30 @@ class GraphCompiler:
         while True:
             self._check(graph, refused)
             split = partition(graph, random | refused.keys())
-            known = len(refused)
             modules = self._each(refused, partial(_import_part, graph), split.parts)
-            if len(refused) == known:
+            if len(modules) == len(split.parts):
                 calls = self._each(refused, compile_part, split.parts, modules)
-                if len(refused) == known:
+                if len(calls) == len(split.parts):
                     self._warn(graph, refused)
                     return host_module(owner, split, calls)
 
     def _each(self, refused: dict[Any, StepwellError], make: Callable[..., T], *columns: Sequence[Any]) -> list[T]:
-        """Return what becomes of each part, the first column; calls that stop it are added to ``refused``."""
+        """Return what becomes of each part, the first column.
+
+        Where a part is missing from what is returned, the calls that stop it have become more special, or are in
+        ``refused`` now.
+        """
         made = []
         for row in zip(*columns, strict=True):
             try:
                 made.append(make(*row))
             except (ImportProgramError, CompileError) as error:
+                found = _refused(row[0], error)
+                if isinstance(error, ImportProgramError) and sum(map(specialize, found)):
+                    continue
                 if self._fullgraph:
                     raise
-                refused |= _refused(row[0], error)
+                refused |= found
         return made
 
     def _compile_part(self, arguments: Mapping[str, Any], part: Part, module: Module) -> PartCall:
@@ -98,16 +105,14 @@ def _import_part(graph: Any, part: Part) -> Module:
 
 
 def _refused(part: Part, error: StepwellError) -> dict[Any, StepwellError]:
-    """Return which of a part's calls an error is about, and why; raise an error that is about none of them."""
+    """Return which of a part's calls an error is about, and why: all of them, where it names none."""
     if isinstance(error, UnsupportedOpError) and error.refusals:
         reasons = {refusal.node.name: refusal.error for refusal in error.refusals}
     else:
         place = error.location.name if error.location is not None else ""
         reasons = {getattr(error, "node", "") or place: error}
     found = {node: reasons[node.name] for node in part.nodes if node.name in reasons}
-    if not found:
-        raise error
-    return found
+    return found or dict.fromkeys(part.nodes, error)
 
 
 def _is_call(node: Any) -> bool:

@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from stepwell.frontends.torch.registry import CONVERTERS
-from stepwell.support.errors import ImportProgramError
+from stepwell.passes.transforms.graph_dce import GraphDcePass
+from stepwell.support.errors import ImportProgramError, PassFailure
 
 Check = Callable[..., None]
 
@@ -59,6 +60,25 @@ def test_refusal_by_a_converter(agree: Check, warned: Any, monkeypatch: pytest.M
     torch.compiler.reset()
     with pytest.raises(Exception, match="no such angle"):
         torch.compile(function, backend="stepwell", fullgraph=True)(x)
+
+
+def test_errors_about_no_call_in_particular(agree: Check, warned: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A pass that fails on a whole program leaves its calls to torch."""
+
+    def fails(self: Any, op: Any) -> None:
+        raise PassFailure("not today")
+
+    monkeypatch.setattr(GraphDcePass, "apply", fails)
+
+    def function(x: torch.Tensor) -> torch.Tensor:
+        return x.cosh() + 1
+
+    x = torch.rand(4, 6)
+    agree(torch.compile(function, backend="stepwell")(x), function(x))
+    (text,) = warned()
+    assert "aten.cosh.default x1" in text
+    assert "aten.add.Tensor x1" in text
+    assert "not today" in text
 
 
 def test_gradients_around_a_break(agree: Check, warned: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -116,3 +116,28 @@ def test_sizes_that_depend_on_data(agree: Check, warned: Any) -> None:
         arguments = (torch.randn(4, 3), torch.tensor([taken, 0]))
         agree(compiled(*arguments), function(*arguments))
     assert warned() == []
+
+
+def pooled(x: torch.Tensor, weight: torch.Tensor, stride: int, size: int) -> torch.Tensor:
+    """Needs numbers where ``dynamic=True`` gives symbols."""
+    return torch.nn.functional.adaptive_avg_pool2d(torch.conv2d(x, weight, stride=stride), size)
+
+
+def test_numbers_that_code_needs_are_guards(counter: Any, agree: Check, warned: Any) -> None:
+    """What code cannot leave open is fixed, and compiles anew where it changes; sizes stay open."""
+    compiled = torch.compile(pooled, backend=counter, dynamic=True)
+    weight = torch.randn(4, 3, 2, 2)
+    for rows, stride, size in ((9, 2, 3), (12, 2, 3), (10, 3, 3), (17, 3, 3), (9, 2, 4)):
+        x = torch.randn(2, 3, rows, 11)
+        agree(compiled(x, weight, stride, size), pooled(x, weight, stride, size))
+    assert counter.frame_count == 3
+    assert not warned()
+
+
+def test_sizes_that_code_needs_are_guards(counter: Any, agree: Check, warned: Any) -> None:
+    compiled = torch.compile(torch.conv_transpose1d, backend=counter, dynamic=True, fullgraph=True)
+    for taps in (3, 3, 5):
+        x, weight = torch.randn(2, 3, 7), torch.randn(3, 4, taps)
+        agree(compiled(x, weight), torch.conv_transpose1d(x, weight))
+    assert counter.frame_count == 2
+    assert not warned()
