@@ -8,7 +8,7 @@ WORKERS ?= 2
 # Libraries that cannot share an environment with the others: see tests/libraries/constraints.txt.
 LIBRARIES := .venv-libraries
 
-.PHONY: demo test lint lit unit conformance-slice conformance conformance-gpu symbolic-sweep models libraries libraries-survey models-gpu gpu-programs test-gpu ops-gpu wheel mutation bench bench-gpu clean
+.PHONY: demo test lint lit unit conformance-slice conformance conformance-whole conformance-gpu symbolic-sweep models libraries libraries-survey models-gpu gpu-programs test-gpu ops-gpu wheel mutation bench bench-gpu clean
 
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -49,6 +49,9 @@ conformance-slice: $(STAMP)  ## a part of the conformance run, another one with 
 # DTYPES, OPS, SAMPLES (of each op, 0 for all), SEED choose; ARGS=--record puts what is refused into the list.
 conformance: $(STAMP)  ## torch's OpInfo database, every op and dtype, and docs/conformance.md (under 40 minutes)
 	PYTHONPATH=tests/conformance $(BIN)/python -m conformance --write $(ARGS)
+
+conformance-whole: export SAMPLES = 0
+conformance-whole: conformance  ## the same with every sample of every dtype (about an hour and a half)
 
 # EVERY=1 takes all ops, which takes hours.
 conformance-gpu: $(STAMP)  ## the same on the simulated GPU: one sample of every twelfth op (about 10 minutes)

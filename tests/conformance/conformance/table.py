@@ -12,7 +12,7 @@ PAGE = ROOT / "docs" / "conformance.md"
 
 _HEAD = """# Conformance
 
-Written by `make conformance` from `tests/conformance/results`; never by hand.
+Written by `make conformance` or `make conformance-whole` from `tests/conformance/results`; never by hand.
 
 Torch keeps a database of its ops, OpInfo, with sample inputs for each. Every op that takes a dtype is exported with
 its samples, imported, compiled and run, and each result is compared with eager torch and with float64. A sample is
