@@ -7,7 +7,7 @@ import pytest
 import torch
 from conformance import records
 from conformance.database import Sample, chosen, copy_tensor, kind_of
-from conformance.examination import Examination
+from conformance.examination import Examination, _fault
 from conformance.judgement import difference, implausible, with_places_as_values
 from conformance.records import complaints, read_results
 from conformance.supervisor import Supervisor, Task
@@ -54,6 +54,16 @@ def test_a_failure_of_the_exported_program_itself_is_no_refusal() -> None:
     found = Examination("masked_select").verdicts([wide, fits])
     assert (found[0].kind, found[1].kind) == (NOT_EXPORTED, RIGHT)
     assert found[0].reason.startswith("torch's exported program: ")
+
+
+def test_results_in_float64_may_be_off_by_what_a_rounding_changes() -> None:
+    """Nothing tells how far eager is off itself."""
+    steep = _sample(0, lambda x: (x * 1e9).sin(), torch.linspace(1, 2, 7, dtype=torch.float64))
+    eager = steep.call(steep.tensors)
+    assert not _fault("steep", steep, (eager + 1e-8, steep.tensors))
+    assert "7 of 7 elements differ" in _fault("steep", steep, (eager + 1e-5, steep.tensors))
+    flat = _sample(0, torch.sin, *steep.tensors)
+    assert "7 of 7 elements differ" in _fault("flat", flat, (flat.call(flat.tensors) + 1e-8, flat.tensors))
 
 
 def test_samples_of_a_kind_share_a_program() -> None:
