@@ -1,5 +1,6 @@
 """The page docs/conformance.md, made from the files of results."""
 
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -8,6 +9,8 @@ from conformance.database import DTYPES
 from conformance.records import ROOT
 from conformance.verdicts import CRASHED, NOT_EXPORTED, REFUSED, VERDICTS, WRONG
 
+# Torch's tensors without data and the symbols in them, which differ from sample to sample.
+_FAKES = re.compile(r"FakeTensor\(.*|(?<=symbols )\{[^}]*\}")
 PAGE = ROOT / "docs" / "conformance.md"
 
 _HEAD = """# Conformance
@@ -87,16 +90,16 @@ def _summary(results: Sequence[Mapping[str, Any]]) -> Iterable[str]:
 
 def _by_reason(results: Sequence[Mapping[str, Any]], kind: str) -> list[str]:
     """Return a row per reason: which ops, and where it is not all dtypes of the run, with which dtypes."""
-    found: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
+    found: dict[str, dict[str, dict[str, None]]] = defaultdict(lambda: defaultdict(dict))
     for result in results:
         for op, tally in result["ops"].items():
             for reason in tally.get("reasons", {}).get(kind, ()):
-                found[reason][op].append(result["dtype"])
+                found[_FAKES.sub("...", reason)][op][result["dtype"]] = None
     takes = {op: [result["dtype"] for result in results if op in result["ops"]] for r in results for op in r["ops"]}
     rows = []
-    for reason in sorted(found):
-        ops = [
-            op if dtypes == takes[op] else f"{op} ({', '.join(dtypes)})" for op, dtypes in sorted(found[reason].items())
+    for reason, ops in sorted(found.items()):
+        names = [
+            op if list(dtypes) == takes[op] else f"{op} ({', '.join(dtypes)})" for op, dtypes in sorted(ops.items())
         ]
-        rows.append(f"| {reason.replace('|', chr(92) + '|')} | {', '.join(ops)} |")
+        rows.append(f"| {reason.replace('|', chr(92) + '|')} | {', '.join(names)} |")
     return rows
