@@ -28,8 +28,10 @@ def _sizes(values: Any) -> Iterator[torch.SymInt]:
 def _fix(sizes: Any) -> bool:
     open_sizes = [size for size in sizes if _is_open(size)]
     for size in open_sizes:
-        int(size)
-    return bool(open_sizes)
+        # A guard on a product would leave its factors open.
+        for symbol in sorted(size.node.expr.free_symbols, key=str):
+            size.node.shape_env.evaluate_expr(symbol)
+    return any(not _is_open(size) for size in open_sizes)
 
 
 def _is_open(size: torch.SymInt) -> bool:

@@ -134,6 +134,18 @@ def test_numbers_that_code_needs_are_guards(counter: Any, agree: Check, warned: 
     assert not warned()
 
 
+def test_products_that_code_needs_are_guards(counter: Any, agree: Check, warned: Any) -> None:
+    def function(x: torch.Tensor, a: int, b: int) -> torch.Tensor:
+        return torch.nn.functional.adaptive_avg_pool1d(x, a * b)
+
+    compiled = torch.compile(function, backend=counter, dynamic=True)
+    for length, a, b in ((12, 2, 3), (17, 2, 3), (12, 2, 4)):
+        x = torch.randn(2, length)
+        agree(compiled(x, a, b), function(x, a, b))
+    assert counter.frame_count == 2
+    assert not warned()
+
+
 def test_sizes_that_code_needs_are_guards(counter: Any, agree: Check, warned: Any) -> None:
     compiled = torch.compile(torch.conv_transpose1d, backend=counter, dynamic=True, fullgraph=True)
     for taps in (3, 3, 5):
