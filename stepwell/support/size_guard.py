@@ -1,5 +1,6 @@
 """What must hold of a program's sizes: read from torch's guards, kept with plan and signature, checked at each call."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,6 +25,19 @@ class SizeGuard:
     divisor: int | None = None
     text: str = ""
     excluded: int | None = None
+
+    def holds(self, sizes: Mapping[str, int]) -> bool:
+        """Return whether it holds of the sizes with these names."""
+        try:
+            value = self.expr.evaluate(sizes)
+        except ZeroDivisionError:
+            return False
+        return (
+            value != self.excluded
+            and (self.minimum is None or value >= self.minimum)
+            and (self.maximum is None or value <= self.maximum)
+            and (self.divisor is None or value % self.divisor == 0)
+        )
 
     def to_json(self) -> list[Any]:
         """Return plain JSON data."""

@@ -1,18 +1,23 @@
 """What checked programs are run on: ordinary numbers, and those that break careless code."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from itertools import combinations, islice, product
 from typing import Any
 
 import numpy as np
 
 from stepwell.runtime.tensors import Array, as_array
 from stepwell.support.dtypes import DType
+from stepwell.support.errors import PassFailure
 from stepwell.support.signature import ArgumentSpec, Signature, SymbolSpec
 
 # Sums of huge numbers depend on their order, so that there are none here.
 SPECIAL_FLOATS = (float("nan"), float("inf"), float("-inf"), -0.0, 0.0, 1e-40, -1.0)
 SIZES = (5, 1, 0)
+# Where those break a guard: what else is tried for some of the symbols, and how many assignments are tried.
+_OTHER_SIZES = (2, 3, 4, 6, 8, 10, 16, 32, 64, 128)
+_ATTEMPTS = 10_000
 
 
 @dataclass(frozen=True)
@@ -29,20 +34,50 @@ class InputSet:
 
 
 def input_sets(signature: Signature, parameters: Mapping[str, Any], seed: int = 0) -> list[InputSet]:
-    """Return the sets for a program: ordinary and adversarial values, and the sizes 1 and 0 where they are allowed."""
+    """Return the sets for a program: ordinary and adversarial values, and the sizes 1 and 0 where they are allowed.
+
+    Raises:
+        PassFailure: no small sizes satisfy the guards of the program.
+    """
     generator = np.random.default_rng(seed)
     found: dict[tuple[tuple[int, ...], ...], InputSet] = {}
-    for size in SIZES:
-        sizes = {symbol.name: _size_of(symbol, size) for symbol in signature.symbols}
+    for wanted in SIZES:
+        sizes = _sizes_near(signature, wanted)
+        if sizes is None:
+            continue
         shapes = tuple(tuple(e.evaluate(sizes) for e in spec.shape) for spec in signature.arguments)
         if shapes in found:
             continue
         label = ", ".join(f"{name} = {value}" for name, value in sizes.items())
         arrays = _arrays(signature, shapes, parameters, generator, special=False)
         found[shapes] = InputSet(f"random values{f' with {label}' if label else ''}", arrays)
+    if not found:
+        guards = ", ".join(guard.text or str(guard.expr) for guard in signature.guards)
+        raise PassFailure(
+            f"no small sizes satisfy what the program asks of its sizes: {guards}",
+            fix="compile without check; or export the program with tighter bounds of its dynamic dimensions",
+        )
     first = next(iter(found))
     adversarial = _arrays(signature, first, parameters, generator, special=True)
     return [*found.values(), InputSet("NaN, infinities, signed zeros and negative integers", adversarial)]
+
+
+def _sizes_near(signature: Signature, wanted: int) -> dict[str, int] | None:
+    """Return sizes that satisfy the signature's guards, as many as possible near ``wanted``; None where none do."""
+    for sizes in islice(_assignments(signature.symbols, wanted), _ATTEMPTS):
+        if all(guard.holds(sizes) for guard in signature.guards):
+            return sizes
+    return None
+
+
+def _assignments(symbols: tuple[SymbolSpec, ...], wanted: int) -> Iterator[dict[str, int]]:
+    """Yield sizes near ``wanted`` for all symbols, then with other sizes for one of them, for two, and so on."""
+    near = {symbol.name: _size_of(symbol, wanted) for symbol in symbols}
+    others = sorted((*SIZES, *_OTHER_SIZES), key=lambda size: abs(size - wanted))
+    for count in range(len(symbols) + 1):
+        for changed in combinations(symbols, count):
+            for values in product(*([_size_of(symbol, size) for size in others] for symbol in changed)):
+                yield near | {symbol.name: value for symbol, value in zip(changed, values, strict=True)}
 
 
 def _size_of(symbol: SymbolSpec, wanted: int) -> int:

@@ -16,6 +16,7 @@ from stepwell.support.bindings import ir
 from stepwell.support.dtypes import DType
 from stepwell.support.errors import InvalidOptionError, PassFailure
 from stepwell.support.signature import ArgumentSpec, Signature, SymbolSpec
+from stepwell.support.size_guard import SizeGuard
 from stepwell.support.structure import Structure
 from stepwell.support.symbolic import Expr
 
@@ -140,8 +141,10 @@ def test_unknown_checks_are_refused(program: Any) -> None:
         sw.compile(program, check="every-pass")
 
 
-def signature(*specs: ArgumentSpec, symbols: tuple[SymbolSpec, ...] = ()) -> Signature:
-    return Signature(specs, (), Structure.leaf(0), Structure.leaf(0), symbols)
+def signature(
+    *specs: ArgumentSpec, symbols: tuple[SymbolSpec, ...] = (), guards: tuple[SizeGuard, ...] = ()
+) -> Signature:
+    return Signature(specs, (), Structure.leaf(0), Structure.leaf(0), symbols, guards)
 
 
 def test_inputs_take_allowed_sizes_and_special_values() -> None:
@@ -158,6 +161,27 @@ def test_inputs_take_allowed_sizes_and_special_values() -> None:
     assert np.isnan(adversarial[0]).any()
     assert (adversarial[1] < 0).any()
     assert all((s.arrays[2] == weight).all() for s in sets)
+
+
+def guarded(guard: SizeGuard) -> Signature:
+    """Return the signature of ``f(x: (s0,), y: (s1,))``."""
+    names = ("s0", "s1")
+    specs = [ArgumentSpec(f"x{name}", "user", DType.FLOAT32, (Expr.symbol(name),)) for name in names]
+    return signature(*specs, symbols=tuple(SymbolSpec(n, i, 0) for i, n in enumerate(names)), guards=(guard,))
+
+
+def test_inputs_satisfy_the_guards() -> None:
+    s0, s1 = Expr.symbol("s0"), Expr.symbol("s1")
+    sets = input_sets(guarded(SizeGuard(s0 * s1 - s0, minimum=2)), {})
+    assert [tuple(array.shape[0] for array in s.arrays) for s in sets] == [(5, 5), (1, 3), (5, 5)]
+    sets = input_sets(guarded(SizeGuard(s0 - s1, minimum=7, maximum=7)), {})
+    assert all(s.arrays[0].shape[0] == s.arrays[1].shape[0] + 7 for s in sets)
+
+
+def test_guards_that_no_small_size_satisfies() -> None:
+    message = "no small sizes satisfy what the program asks of its sizes: the size"
+    with pytest.raises(PassFailure, match=message):
+        input_sets(guarded(SizeGuard(Expr.symbol("s0"), minimum=10**6, text="the size")), {})
 
 
 @pytest.mark.parametrize(
