@@ -27,7 +27,7 @@ def generate(
         PassFailure: a pass refused it.
         CompileError: LLVM refused it.
     """
-    pipeline.run(module, verify_each=verify_each)
+    pipeline.run(module, verify_each=verify_each, quick=not verify_each)
     info = kernel_info(find_function(module, name))
     try:
         text = llvm.translate_module_to_llvmir(module)

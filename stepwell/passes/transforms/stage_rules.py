@@ -49,6 +49,7 @@ class StageRules:
         return self.why_not.get(name) or self.why_not.get(name.partition(".")[0]) or "it is not in the stage's table"
 
 
+_KERNEL_MODULES = ("builtin.module", "gpu.module")
 _FRAME = frozenset({"builtin.module", "func.func", "func.return"})
 _TENSOR_OPS = frozenset(
     f"tensor.{name}"
@@ -175,22 +176,36 @@ RULES: dict[Stage, StageRules] = {
 
 def violations(module: "ir.Operation", stage: Stage) -> list[Fault]:
     """Return every op below ``module`` that ``stage`` does not allow; what is inside such an op is not looked at."""
-    return list(_faults_inside(module, stage, in_kernel=not is_program(module)))
+    return _faults_inside(module, stage, in_kernel=not is_program(module))
 
 
-def _faults_inside(op: Any, stage: Stage, *, in_kernel: bool, in_launch: bool = False) -> Iterator[Fault]:
+def _faults_inside(op: Any, stage: Stage, *, in_kernel: bool, in_launch: bool = False) -> list[Fault]:
     rules = RULES[stage]
-    for child in (child.operation for region in op.regions for block in region.blocks for child in block.operations):
-        inside = in_kernel or child.name in ("builtin.module", "gpu.module")
-        if not rules.allowed(child.name, inside, in_launch):
-            yield Fault(child, f"is not allowed at stage '{stage.label}': {rules.reason(child.name)}")
-            continue
+    faults: list[Fault] = []
+    allowed: dict[str, bool] = {}
+
+    def visit(child: Any) -> Any:
+        name = child.name
+        inside = in_kernel or name in _KERNEL_MODULES
+        if name not in allowed:
+            allowed[name] = rules.allowed(name, inside, in_launch)
+        if not allowed[name]:
+            faults.append(Fault(child, f"is not allowed at stage '{stage.label}': {rules.reason(name)}"))
+            return ir.WalkResult.SKIP
         sized = rules.sized_types or (rules.sized_host and not inside)
         fault = next((fault for kind in _types(child) if (fault := _type_fault(kind, rules, sized))), "")
         if fault:
-            yield Fault(child, f"{fault} at stage '{stage.label}'")
-        launch = in_launch or (child.name == "scf.forall" and "mapping" in child.attributes)
-        yield from _faults_inside(child, stage, in_kernel=inside, in_launch=launch)
+            faults.append(Fault(child, f"{fault} at stage '{stage.label}'"))
+        launch = in_launch or (name == "scf.forall" and "mapping" in child.attributes)
+        if (inside, launch) == (in_kernel, in_launch):
+            return ir.WalkResult.ADVANCE
+        faults.extend(_faults_inside(child, stage, in_kernel=inside, in_launch=launch))
+        return ir.WalkResult.SKIP
+
+    # A walk calls back for the op that it starts from, too.
+    for child in (child.operation for region in op.regions for block in region.blocks for child in block.operations):
+        child.walk(visit, ir.WalkOrder.PRE_ORDER)
+    return faults
 
 
 def _types(op: Any) -> Iterator[Any]:
