@@ -163,6 +163,10 @@ class _Calls:
         user = {number: value for number, _, value in interface.inputs.flatten(inputs)}
         for number, argument in enumerate(interface.arguments):
             self._values[argument.node] = user[number] if number in user else parameters[argument.name]
+        arguments = [self._values[argument.node] for argument in interface.arguments]
+        self._sizes = {
+            symbol.name: _size(arguments[symbol.argument], symbol.dim) for symbol in opened.importer.sizes.symbols
+        }
 
     def __iter__(self) -> Iterator[CallComparison]:
         for node in self._opened.decomposed.graph.nodes:
@@ -201,7 +205,7 @@ class _Calls:
             return self._expected[source][index], None
         if torch.Tag.nondeterministic_seeded in getattr(node.target, "tags", ()):
             return None, None
-        if any(isinstance(argument, torch.fx.Node) and argument.op == "get_attr" for argument in node.args):
+        if isinstance(node.target, torch._ops.HigherOrderOperator):
             return None, None
         changes = isinstance(node.target, torch._ops.OpOverload) and node.target._schema.is_mutable
         args, kwargs = self._map(node.args, False, changes), self._map(node.kwargs, False, changes)
@@ -217,9 +221,13 @@ class _Calls:
 
     def _map(self, value: Any, wide: bool, changes: bool = False) -> Any:
         import torch
-        from torch.fx.node import map_arg
+        from torch.fx.node import map_aggregate
 
         def read(node: Any) -> Any:
+            if isinstance(node, torch.SymInt):
+                return self._opened.importer.sizes.expr(node).evaluate(self._sizes)
+            if not isinstance(node, torch.fx.Node):
+                return node
             found = self._values[node] if node in self._values else self._expected.get(node, node.meta.get("val"))
             if not isinstance(found, torch.Tensor):
                 return found
@@ -227,7 +235,12 @@ class _Calls:
                 return found.double()
             return found.clone() if changes else found
 
-        return map_arg(value, read)
+        return map_aggregate(value, read)
+
+
+def _size(argument: Any, dim: int) -> int:
+    """Return a dimension of a tensor; of an integer itself."""
+    return argument if isinstance(argument, int) else int(argument.shape[dim])
 
 
 def _op(node: Any) -> str:

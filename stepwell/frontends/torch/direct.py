@@ -32,10 +32,11 @@ def is_direct(program: Any, rules: ImportRules = DEFAULT_RULES) -> bool:
     if needs_rewriting(program):
         return False
     calls = [node for node in program.graph.nodes if node.op not in ("placeholder", "output")]
-    return all(node.op == "call_function" and _is_direct_call(node, rules) for node in calls)
+    return all(node.op == "call_function" and is_direct_call(node, rules) for node in calls)
 
 
-def _is_direct_call(node: Any, rules: ImportRules) -> bool:
+def is_direct_call(node: Any, rules: ImportRules) -> bool:
+    """Return whether a call can be converted as it is."""
     if involves_complex(node):
         # What is computed with complex numbers is rewritten first.
         return False

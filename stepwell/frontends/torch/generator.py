@@ -15,6 +15,7 @@ from stepwell.dialects.graph.elementwise import AddOp
 from stepwell.dialects.graph.random import WORDS, RandomOperation
 from stepwell.dialects.graph.shape import ReshapeOp, SliceOp
 from stepwell.dialects.graph.types import TensorMeta
+from stepwell.frontends.torch.call_recorder import Body
 from stepwell.frontends.torch.interface import Argument, Interface, ProgramResult
 from stepwell.frontends.torch.registry import RANDOM_TARGETS
 from stepwell.support.dtypes import DType
@@ -62,7 +63,7 @@ def state_of(interface: Interface) -> Argument | None:
 
 def _draws(graph: Any) -> bool:
     for node in graph.nodes:
-        if node.op == "call_function" and str(node.target) in RANDOM_TARGETS:
+        if node.op == "call_function" and (str(node.target) in RANDOM_TARGETS or any(map(draws, node.args))):
             return True
         if node.op == "get_attr" and draws(getattr(graph.owning_module, str(node.target), None)):
             return True
@@ -70,8 +71,8 @@ def _draws(graph: Any) -> bool:
 
 
 def draws(module: Any) -> bool:
-    """Return whether a graph module, or a body inside it, draws random numbers."""
-    return isinstance(module, torch.fx.GraphModule) and _draws(module.graph)
+    """Return whether the body of a branch or a loop, or a body inside it, draws random numbers; nothing else does."""
+    return isinstance(module, torch.fx.GraphModule | Body) and _draws(module.graph)
 
 
 def _state_argument(interface: Interface) -> Argument:

@@ -12,6 +12,7 @@ from stepwell.dialects.context import make_context
 from stepwell.dialects.graph.sizes import SYMBOL
 from stepwell.dialects.graph.types import TensorMeta, tensor_type
 from stepwell.frontends.torch import converters, converters_complex
+from stepwell.frontends.torch.call_decomposition import decompose_calls
 from stepwell.frontends.torch.complex_values import (
     ComplexTensor,
     border_meta,
@@ -139,7 +140,9 @@ def open_program(program: Any, rules: ImportRules) -> OpenedProgram:
             fix="pass torch.export.export(model, args)",
         )
     originals = _nodes_by_name(exported.graph_module)
-    decomposed = exported if is_direct(exported, rules) else _decompose(exported, rules)
+    decomposed = exported if is_direct(exported, rules) else decompose_calls(exported, rules)
+    if decomposed is None:
+        decomposed = _decompose(exported, rules)
     check_result_dtypes(exported, decomposed)
     interface = rewrite_strided_views(decomposed, read_interface(decomposed))
     sizes = size_table(

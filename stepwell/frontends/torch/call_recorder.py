@@ -1,0 +1,226 @@
+"""Record what one call of a program is decomposed into.
+
+The decomposition runs on the fake tensors that torch left at the program's nodes, and every op that it calls becomes a
+node of a graph.  Sizes need no calls: they stand in the arguments as they are.
+"""
+
+import operator
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence, Set
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch.fx.experimental.symbolic_shapes import free_unbacked_symbols
+from torch.utils import _pytree as pytree
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from stepwell.frontends.torch.registry import ImportRules
+
+_COMPOSITE = torch._C.DispatchKey.CompositeImplicitAutograd
+
+
+class CannotRecordError(Exception):
+    """A call does something that only a trace of the whole program follows."""
+
+
+@dataclass(frozen=True)
+class Origin:
+    """What the nodes that stand for a call have in common.
+
+    Attributes:
+        target: op of the call.
+        name: of the call; theirs begin with it.
+        meta: its metadata, but for ``val``.
+    """
+
+    target: Any
+    name: str
+    meta: dict[str, Any]
+
+
+@dataclass(frozen=True, eq=False)
+class Body:
+    """The body of a branch or a loop among the arguments of a call; ``graph`` has its operands as placeholders."""
+
+    graph: Any
+
+
+class CallRecorder(TorchDispatchMode):
+    """Records the ops that run inside of its ``with`` as nodes of a graph.
+
+    Args:
+        graph: gets the nodes, at its end.
+        table: the decompositions by overload; those of composites apply to them too.
+        rules: of the import, which tell what op needs no decomposition.
+        origin: of the call that is decomposed.
+        tensors: the call's operands, and their nodes in the graph.
+        data_sizes: symbols of sizes that depend on data, and are known before the call.
+    """
+
+    supports_higher_order_operators = True
+
+    def __init__(
+        self,
+        graph: Any,
+        table: Mapping[Any, Callable[..., Any]],
+        rules: ImportRules,
+        origin: Origin,
+        tensors: Sequence[tuple[torch.Tensor, Any]],
+        data_sizes: Set[Any],
+    ) -> None:
+        super().__init__()
+        self._nodes: list[Any] = []
+        self._graph = graph
+        self._table = table
+        self._rules = rules
+        self._origin = origin
+        self._data_sizes = data_sizes
+        # Tensors are kept alive beside their nodes, so that no id means two of them.
+        self._known = {id(tensor): (tensor, node) for tensor, node in tensors}
+        self._operands = frozenset(self._known)
+        self._views = Counter(_storage(tensor) for tensor, _ in tensors)
+
+    def run(self, func: Any, args: Any, kwargs: Any) -> Any:
+        """Run an op, and record what it consists of."""
+        rule = self._table.get(func)
+        with self:
+            result = rule(*args, **kwargs) if rule is not None else NotImplemented
+            # Torch knows rules of its own for some ops, by which it comes to others.
+            return func(*args, **kwargs) if result is NotImplemented else result
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """Decompose an op further, or record it."""
+        kwargs = kwargs or {}
+        if isinstance(func, torch._ops.HigherOrderOperator):
+            return self._record_loop(func, args)
+        if func.namespace == "prim":
+            # It asks for a device or a layout.
+            return func(*args, **kwargs)
+        rule = self._table.get(func)
+        if rule is not None:
+            with self:
+                result = rule(*args, **kwargs)
+            if result is not NotImplemented:
+                return result
+        if func._schema.is_mutable:
+            return self._record_change(func, args, kwargs)
+        if self._rules.converter(str(func)) is None and func.has_kernel_for_dispatch_key(_COMPOSITE):
+            with self:
+                return func.decompose(*args, **kwargs)
+        return self._record(func, args, kwargs)
+
+    def of(self, result: Any) -> Any:
+        """Return a result of the call, nested lists included, with the nodes in place of tensors."""
+        return torch.fx.node.map_aggregate(result, self._node)
+
+    def drop_unused(self, results: Any) -> None:
+        """Take out the nodes that no result needs, where ``results`` is what ``of`` returned."""
+        needed = set(pytree.tree_leaves(results))
+        for node in reversed(self._nodes):
+            if not node.users and node not in needed and not _is_effect(node.target):
+                self._graph.erase_node(node)
+
+    def _record(self, func: Any, args: Any, kwargs: Any) -> Any:
+        result = func(*args, **kwargs)
+        if free_unbacked_symbols(result) - self._data_sizes:
+            raise CannotRecordError(f"'{func}' reads data")
+        if isinstance(result, torch.Tensor):
+            self._keep(result, self._new(func, args, kwargs, result))
+        elif _is_effect(func):
+            self._new(func, args, kwargs, None)
+        else:
+            self._keep_items(result, func, args, kwargs)
+        return result
+
+    def _keep_items(self, result: Any, func: Any, args: Any, kwargs: Any) -> None:
+        """Record an op with several results; one that gives no tensor is not worth a node."""
+        items = result if isinstance(result, tuple | list) else ()
+        if any(isinstance(item, torch.Tensor) for item in items):
+            node = self._new(func, args, kwargs, result)
+            for number, item in enumerate(items):
+                if isinstance(item, torch.Tensor):
+                    self._keep(item, self._new(operator.getitem, (node, number), {}, item))
+
+    def _record_loop(self, func: Any, args: Any) -> Any:
+        """Record a loop of a composition, whose bodies are functions of tensors."""
+        if func is torch.ops.higher_order.scan:
+            step, carried, scanned, rest = args
+            given = [*carried, *(value.select(0, 0) for value in scanned), *rest]
+            bodies = [self._body(step, given)]
+        elif func is torch.ops.higher_order.while_loop:
+            *functions, carried, rest = args
+            bodies = [self._body(function, [*carried, *rest]) for function in functions]
+        else:
+            raise CannotRecordError(f"'{func}' has bodies of its own")
+        result = func(*args)
+        self._keep_items(result, func, (*bodies, *args[len(bodies) :]), {})
+        return result
+
+    def _body(self, function: Callable[..., Any], operands: Sequence[torch.Tensor]) -> Body:
+        graph = torch.fx.Graph()
+        tensors = [torch.empty_like(operand) for operand in operands]
+        places = [graph.placeholder(f"operand_{number}") for number in range(len(tensors))]
+        for place, tensor in zip(places, tensors, strict=True):
+            place.meta = {**self._origin.meta, "val": tensor}
+        pairs = list(zip(tensors, places, strict=True))
+        recorder = CallRecorder(graph, self._table, self._rules, self._origin, pairs, self._data_sizes)
+        with recorder:
+            results = recorder.of(function(*tensors))
+        recorder.drop_unused(results)
+        graph.output(results)
+        return Body(graph)
+
+    def _record_change(self, func: Any, args: Any, kwargs: Any) -> Any:
+        """Record the op that returns a new tensor, for one that changes a tensor which nothing else is a view of."""
+        name = func._schema.name.partition("::")[2]
+        functional = getattr(getattr(torch.ops, func.namespace), name[:-1], None) if name.endswith("_") else None
+        overload = getattr(functional, func._overloadname, None)
+        is_own = id(args[0]) not in self._operands and self._views[_storage(args[0])] == 1
+        if overload is None or not is_own:
+            raise CannotRecordError(f"'{func}' changes a tensor in place")
+        changed = args[0]
+        result = overload(*args, **kwargs)
+        made = self._new(overload, args, kwargs, result)
+        # The change may be one of the shape, and that is what the node from before has as its value.
+        self._node(changed).meta["val"] = changed.detach()
+        func(*args, **kwargs)
+        if result.dtype != changed.dtype or result.dim() != changed.dim():
+            raise CannotRecordError(f"'{func}' gives another type than the op that changes nothing")
+        self._known[id(changed)] = (changed, made)
+        return changed
+
+    def _new(self, target: Any, args: Any, kwargs: Any, value: Any) -> Any:
+        name = self._origin.name
+        if target is not self._origin.target:
+            name += f"_{getattr(target, '__name__', str(target)).partition('.')[0]}"
+        node = self._graph.create_node("call_function", target, name=name)
+        # Not above, where torch warns of sizes that are no nodes.
+        node.args, node.kwargs = self.of(args), self.of(kwargs)
+        node.meta = {**self._origin.meta, "val": value}
+        self._nodes.append(node)
+        return node
+
+    def _keep(self, tensor: torch.Tensor, node: Any) -> None:
+        if id(tensor) not in self._known:
+            self._views[_storage(tensor)] += 1
+        self._known[id(tensor)] = (tensor, node)
+
+    def _node(self, value: Any) -> Any:
+        if not isinstance(value, torch.Tensor):
+            if isinstance(value, torch.SymFloat | torch.SymBool):
+                raise CannotRecordError("a number is computed from sizes")
+            return value
+        if id(value) not in self._known:
+            raise CannotRecordError("a decomposition makes a constant")
+        return self._known[id(value)][1]
+
+
+def _is_effect(target: Any) -> bool:
+    """Return whether an op has no results, so that it is there for something else, such as a check."""
+    return isinstance(target, torch._ops.OpOverload) and not target._schema.returns
+
+
+def _storage(tensor: torch.Tensor) -> int:
+    place: int = tensor.untyped_storage()._cdata
+    return place
