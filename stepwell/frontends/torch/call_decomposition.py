@@ -51,24 +51,26 @@ def decompose_calls(program: Any, rules: ImportRules) -> DecomposedProgram | Non
     try:
         with _without_libraries():
             return DecomposedProgram(program, _Decomposition(program.graph, rules).graph)
-    except Exception:  # whatever a decomposition meets; the trace of the whole program says it, too
+    except CannotRecordError:
         return None
+
+
+_LIBRARIES = ("cudnn", "mkldnn", "nnpack")
 
 
 @contextmanager
 def _without_libraries() -> Iterator[None]:
     """Keep composites from choosing kernels of libraries, as torch does where it traces a program."""
-    backends = torch.backends.mkldnn, torch.backends.cudnn
-    before = [backend.enabled for backend in backends]
-    (nnpack,) = torch.backends.nnpack.set_flags(False)
+    # Not by torch.backends, whose flags warn, reach further than this, and may be locked.
+    setters = [getattr(torch._C, f"_set_{name}_enabled") for name in _LIBRARIES]
+    before = [getattr(torch._C, f"_get_{name}_enabled")() for name in _LIBRARIES]
     try:
-        for backend in backends:
-            backend.enabled = False
+        for set_enabled in setters:
+            set_enabled(False)
         yield
     finally:
-        for backend, enabled in zip(backends, before, strict=True):
-            backend.enabled = enabled
-        torch.backends.nnpack.set_flags(nnpack)
+        for set_enabled, enabled in zip(setters, before, strict=True):
+            set_enabled(enabled)
 
 
 class _Decomposition:
@@ -150,7 +152,10 @@ class _Decomposition:
         recorder = CallRecorder(self.graph, self._table, self._rules, origin, tensors, known)
         args, kwargs = _values_of(node.args), _values_of(node.kwargs)
         with torch.no_grad(), enable_python_dispatcher(), self._mode, self._without_new_sizes():
-            result = recorder.run(node.target, args, kwargs)
+            try:
+                result = recorder.run(node.target, args, kwargs)
+            except Exception as error:  # whatever a decomposition meets; the trace of the whole program says it, too
+                raise CannotRecordError(f"'{node.target}': {error}") from error
         found = recorder.of(result)
         for wanted, made in zip(*map(pytree.tree_leaves, (node.meta["val"], found)), strict=True):
             _check_type(wanted, made)

@@ -222,5 +222,7 @@ def _is_effect(target: Any) -> bool:
 
 
 def _storage(tensor: torch.Tensor) -> int:
+    if tensor.layout is not torch.strided:
+        raise CannotRecordError(f"a tensor has layout {tensor.layout}")
     place: int = tensor.untyped_storage()._cdata
     return place
