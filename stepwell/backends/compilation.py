@@ -84,7 +84,7 @@ class KernelCompiler:
             with _progress_bar(len(missing), progress) as advance:
                 done |= _Batch(self, missing, keys, advance).run()
             if self._cache is not None:
-                self._cache.trim()
+                self._cache.trim_when_due()
         return {job.name: done[job.name] for job in jobs}
 
     def _key(self, job: KernelJob) -> str:

@@ -1,14 +1,16 @@
 """The cache on disk: compiled kernels by the hash of everything they were made from.
 
 ``$STEPWELL_CACHE_DIR``, else ``$XDG_CACHE_HOME/stepwell``, else ``~/.cache/stepwell``; private to the user, since what
-it holds is run as code.  Entries are written to a temporary name, synced and renamed, and checked by hash when read: a
-damaged one counts as missing.  A lock per key lets two processes that want the same kernel compile it once.  Beyond
+it holds is run as code.  Entries are written to a temporary name and renamed, and checked by hash when read: a damaged
+one counts as missing.  A lock per key lets two processes that want the same kernel compile it once.  Beyond
 ``$STEPWELL_CACHE_BYTES`` (2 GiB) the entries used longest ago go.
 """
 
+import contextlib
 import fcntl
 import hashlib
 import json
+import math
 import os
 import secrets
 import stat
@@ -29,6 +31,9 @@ _DEFAULT_BYTES = 2 << 30
 _DIGEST = 32
 # A writer that died leaves its temporary file; one this old has no writer.
 _STALE_SECONDS = 3600
+# How often the cache is listed to see whether it is too large, or after how much of the limit one object has written.
+_TRIM_SECONDS = 60
+_TRIM_SHARE = 1 / 16
 
 
 def cache_directory() -> tuple[Path, bool]:
@@ -76,6 +81,7 @@ class DiskCache:
     def __init__(self, directory: Path, limit: int = _DEFAULT_BYTES) -> None:
         self.directory = directory
         self._limit = limit
+        self._written = 0
         try:
             directory.mkdir(mode=0o700, parents=True, exist_ok=True)
             status = directory.stat()
@@ -136,9 +142,9 @@ class DiskCache:
             path.parent.mkdir(mode=0o700, exist_ok=True)
             with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
                 file.write(_MAGIC + hashlib.sha256(data).digest() + data)
-                file.flush()
-                os.fsync(file.fileno())
+            # What a crash leaves unwritten, the digest tells.
             temporary.replace(path)
+            self._written += len(data)
         except OSError as error:
             _warn_once(f"the cache directory {self.directory} cannot be written: {error.strerror}")
         finally:
@@ -175,6 +181,24 @@ class DiskCache:
         """Return the number of entries and their bytes."""
         sizes = [status.st_size for _, status in self._entries()]
         return len(sizes), sum(sizes)
+
+    def trim_when_due(self) -> None:
+        """Trim, unless somebody has within the last minute and this object has written little since.
+
+        To list a large cache takes longer than to compile a small program.
+        """
+        marker = self.directory / "trimmed"
+        try:
+            age = time.time() - marker.stat().st_mtime
+        except OSError:
+            age = math.inf
+        if age < _TRIM_SECONDS and self._written < self._limit * _TRIM_SHARE:
+            return
+        # An error of the directory's is said where something is written next.
+        with contextlib.suppress(OSError):
+            marker.touch(mode=0o600)
+        self._written = 0
+        self.trim()
 
     def trim(self) -> None:
         """Remove the entries used longest ago until the rest fits the limit."""

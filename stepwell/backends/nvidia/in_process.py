@@ -20,7 +20,7 @@ from stepwell.passes.pipelines import Pipeline
 from stepwell.passes.schedules.indexing import coefficient
 from stepwell.passes.schedules.kernel import Kernel
 from stepwell.runtime.gpu_code import PtxasReport
-from stepwell.runtime.grids import GridLaunch
+from stepwell.runtime.grids import GridLaunch, TensorMap
 from stepwell.runtime.plan import KernelInfo
 from stepwell.support.bindings import ir
 from stepwell.support.dtypes import DType
@@ -31,7 +31,7 @@ from stepwell.support.target import Target
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from stepwell.runtime.simulator import Simulator
+    from stepwell.runtime.simulator import Simulator, TensorMapValue
 
     Array = NDArray[Any]
 
@@ -235,7 +235,8 @@ def _launch(
         maps = {}
         for value in _tensor_maps(grid, addresses, symbols):
             packed += bytes(-len(packed) % 64)
-            maps[len(packed)] = value
+            if value is not None:
+                maps[len(packed)] = value
             packed += bytes(128)
         device.launch(
             module,
@@ -249,18 +250,23 @@ def _launch(
         )
 
 
-def _tensor_maps(grid: GridLaunch, addresses: list[int], symbols: Mapping[str, int]) -> list[Any]:
+def _tensor_maps(grid: GridLaunch, addresses: list[int], symbols: Mapping[str, int]) -> list["TensorMapValue | None"]:
+    """Return what a launch takes; None for a tensor without elements, which no driver has a map of."""
+    return [_tensor_map(view, addresses, symbols) for view in grid.tensor_maps]
+
+
+def _tensor_map(view: TensorMap, addresses: list[int], symbols: Mapping[str, int]) -> "TensorMapValue | None":
     from stepwell.runtime.simulator import TensorMapValue
 
-    return [
-        TensorMapValue(
-            address=addresses[view.argument] + view.offset.evaluate(symbols),
-            dtype=view.dtype,
-            sizes=tuple(size.evaluate(symbols) for size in view.sizes),
-            strides=tuple(stride.evaluate(symbols) for stride in view.strides),
-            box=view.box,
-            swizzle=view.swizzle,
-            element_strides=view.element_strides,
-        )
-        for view in grid.tensor_maps
-    ]
+    sizes = tuple(size.evaluate(symbols) for size in view.sizes)
+    if 0 in sizes:
+        return None
+    return TensorMapValue(
+        address=addresses[view.argument] + view.offset.evaluate(symbols),
+        dtype=view.dtype,
+        sizes=sizes,
+        strides=tuple(stride.evaluate(symbols) for stride in view.strides),
+        box=view.box,
+        swizzle=view.swizzle,
+        element_strides=view.element_strides,
+    )

@@ -271,7 +271,9 @@ def is_reduction(op: Any) -> bool:
 
 def iterator_types(op: Any) -> list[str]:
     """Return "parallel" or "reduction" for each loop of a linalg.generic."""
-    return ["reduction" if "reduction" in str(kind) else "parallel" for kind in op.attributes["iterator_types"]]
+    # One print of all of them takes a fraction of one print for each.
+    kinds = str(op.attributes["iterator_types"])[1:-1]
+    return ["reduction" if "reduction" in kind else "parallel" for kind in kinds.split(",") if kind]
 
 
 def indexing_maps(op: Any) -> list[Any]:

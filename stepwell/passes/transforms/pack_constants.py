@@ -87,16 +87,26 @@ class PackConstantsPass(Pass):
 
 def find_packings(function: Any, target: Target) -> list[Packing]:
     """Return what is to be packed in a function; raises Refusal where its sizes cannot be known."""
+    products = [op.operation for op in function.regions[0].blocks[0].operations if _is_product(op.operation)]
+    if not products:
+        # Most functions have none, and what follows goes through all of a function.
+        return []
     flow = Flow(function)
-    found = (_match(flow, node.op, target) for node in flow.nodes if is_reduction(node.op))
+    found = (_match(flow, op, target) for op in products)
     return [packing for packing in found if packing is not None]
 
 
-def _match(flow: Flow, op: Any, target: Target) -> Packing | None:
+def _is_product(op: Any) -> bool:
+    if not is_reduction(op):
+        return False
     try:
         match_product(op)
     except Refusal:
-        return None
+        return False
+    return True
+
+
+def _match(flow: Flow, op: Any, target: Target) -> Packing | None:
     dims = [_loops(affine_map) for affine_map in indexing_maps(op)]
     constant = [flow.is_constant_value(operand) for operand in list(op.operands)[:2]]
     if None in dims or constant.count(True) != 1:

@@ -26,6 +26,7 @@ class StageRules:
         sized_types: whether tensor types carry the names of their sizes.
         sized_host: the same for functions of the host, where that differs.
         memory: whether values may be memrefs.
+        types_by_ops: whether the ops that kernels may hold admit no types but those that are right here.
         why_not: op or dialect -> why it has no place here and what to do, for the ones that are met in practice.
     """
 
@@ -35,6 +36,7 @@ class StageRules:
     sized_types: bool = False
     sized_host: bool = False
     memory: bool = False
+    types_by_ops: bool = False
     why_not: dict[str, str] = field(default_factory=dict)
 
     def allowed(self, name: str, in_kernel: bool, in_launch: bool = False) -> bool:
@@ -160,6 +162,7 @@ RULES: dict[Stage, StageRules] = {
         host=_FRAME | {"plan"},
         kernel=frozenset({"builtin.module", "llvm", "gpu.module", "gpu.module_end", "nvvm"}),
         memory=True,
+        types_by_ops=True,
         why_not={
             "builtin.unrealized_conversion_cast": _CAST_LEFT,
             "func": "convert-func-to-llvm lowers functions",
@@ -192,10 +195,11 @@ def _faults_inside(op: Any, stage: Stage, *, in_kernel: bool, in_launch: bool = 
         if not allowed[name]:
             faults.append(Fault(child, f"is not allowed at stage '{stage.label}': {rules.reason(name)}"))
             return ir.WalkResult.SKIP
-        sized = rules.sized_types or (rules.sized_host and not inside)
-        fault = next((fault for kind in _types(child) if (fault := _type_fault(kind, rules, sized))), "")
-        if fault:
-            faults.append(Fault(child, f"{fault} at stage '{stage.label}'"))
+        if not (inside and rules.types_by_ops):
+            sized = rules.sized_types or (rules.sized_host and not inside)
+            fault = next((fault for kind in _types(child) if (fault := _type_fault(kind, rules, sized))), "")
+            if fault:
+                faults.append(Fault(child, f"{fault} at stage '{stage.label}'"))
         launch = in_launch or (name == "scf.forall" and "mapping" in child.attributes)
         if (inside, launch) == (in_kernel, in_launch):
             return ir.WalkResult.ADVANCE

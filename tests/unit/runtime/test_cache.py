@@ -78,6 +78,27 @@ def test_oldest_go_first(tmp_path: Path) -> None:
     assert cache.size()[1] <= 2500
 
 
+def test_it_is_listed_now_and_then(tmp_path: Path) -> None:
+    key = cache_key("kernel")
+
+    def full(limit: int) -> DiskCache:
+        cache = DiskCache(tmp_path / "cache", limit=limit)
+        cache.put(key, {}, bytes(1000))
+        cache.trim_when_due()
+        return cache
+
+    # The first one trims; another one within a minute only where it has written much.
+    assert full(500).get(key) is None
+    assert full(10).get(key) is None
+    DiskCache(tmp_path / "cache", limit=10**6).put(key, {}, bytes(1000))
+    small = DiskCache(tmp_path / "cache", limit=500)
+    small.trim_when_due()
+    assert small.get(key) is not None
+    os.utime(small.directory / "trimmed", (1000, 1000))
+    small.trim_when_due()
+    assert small.get(key) is None
+
+
 def test_files_that_vanish_while_the_cache_is_trimmed(cache: DiskCache) -> None:
     # A link to nothing is listed and has no status, like a file that another process moves just then.
     (cache.directory / "tmp-gone").symlink_to(cache.directory / "nowhere")
@@ -159,7 +180,7 @@ def test_places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_full_disk_is_a_warning(cache: DiskCache, monkeypatch: pytest.MonkeyPatch) -> None:
     cache_module._warn_once.cache_clear()
-    monkeypatch.setattr("os.fsync", lambda descriptor: (_ for _ in ()).throw(OSError(28, "No space left on device")))
+    monkeypatch.setattr("os.replace", lambda *paths: (_ for _ in ()).throw(OSError(28, "No space left on device")))
     with pytest.warns(RuntimeWarning, match="No space left on device"):
         cache.put(KEY, {}, b"code")
     assert cache.get(KEY) is None
