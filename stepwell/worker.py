@@ -4,6 +4,7 @@ It reads requests from standard input and writes answers to standard output, one
 Whatever else writes to standard output goes to standard error instead.
 """
 
+import gc
 import importlib
 import os
 import resource
@@ -18,6 +19,9 @@ from stepwell.support.errors import CompileError, PassFailure, SourceLocation, S
 if TYPE_CHECKING:
     from stepwell.backends.codegen import Contexts
 
+# New containers between two collections of the youngest.
+_GARBAGE = 50_000
+
 # What a PassFailure tells besides its message; diagnostics are in the message already.
 _FAILURE = ("pass_name", "ir_before", "pipeline", "command", "reproducer")
 
@@ -31,6 +35,8 @@ def main() -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     # Ctrl-C reaches the whole terminal; the parent decides what ends.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # Kernels leave little behind, and looking for it takes longer.
+    gc.set_threshold(_GARBAGE)
     requests, answers = os.dup(0), os.dup(1)
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     os.dup2(2, 1)

@@ -16,6 +16,10 @@ Shape = tuple[Expr, ...]
 
 ONE = Expr.const(1)
 
+# What types have been read, by their text; emptied where there are too many.
+_METAS: dict[str, "TensorMeta"] = {}
+_MOST_METAS = 10_000
+
 
 @dataclass(frozen=True)
 class TensorMeta:
@@ -56,7 +60,18 @@ def tensor_type(meta: TensorMeta) -> "ir.RankedTensorType":
 
 def meta_of(value: Any) -> TensorMeta:
     """Return shape and element type of a value or type; raises ValueError where they are no graph tensor."""
-    kind = ir.RankedTensorType(value if isinstance(value, ir.Type) else value.type)
+    kind = value if isinstance(value, ir.Type) else value.type
+    # Asked for each operand of each op again and again; equal types print alike in all contexts.
+    text = str(kind)
+    meta = _METAS.get(text)
+    if meta is None:
+        if len(_METAS) >= _MOST_METAS:
+            _METAS.clear()
+        meta = _METAS[text] = _read(ir.RankedTensorType(kind))
+    return meta
+
+
+def _read(kind: Any) -> TensorMeta:
     dtype = DType.from_mlir(str(kind.element_type))
     if kind.has_static_shape:
         return TensorMeta(tuple(map(Expr.const, kind.shape)), dtype)
