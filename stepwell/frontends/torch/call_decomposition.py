@@ -190,8 +190,7 @@ def _fake_mode(graph: Any) -> Any:
 
 
 def _source(node: Any) -> NodeSource:
-    """Return where the nodes that stand for ``node`` come from; torch's constructor would copy the whole chain."""
+    """Return where the nodes that stand for ``node`` come from, without what that one came from."""
     source = NodeSource(None, "decompose_calls")
     source.node_info = NodeSource.NodeInfo(node.name, str(node.target), id(node.graph))
-    source.from_node = node.meta.get("from_node", [])
     return source

@@ -140,9 +140,7 @@ def open_program(program: Any, rules: ImportRules) -> OpenedProgram:
             fix="pass torch.export.export(model, args)",
         )
     originals = _nodes_by_name(exported.graph_module)
-    decomposed = exported if is_direct(exported, rules) else decompose_calls(exported, rules)
-    if decomposed is None:
-        decomposed = _decompose(exported, rules)
+    decomposed = _decomposed(exported, rules)
     check_result_dtypes(exported, decomposed)
     interface = rewrite_strided_views(decomposed, read_interface(decomposed))
     sizes = size_table(
@@ -153,7 +151,15 @@ def open_program(program: Any, rules: ImportRules) -> OpenedProgram:
     return OpenedProgram(exported, decomposed, Importer(sizes, originals, rules), interface)
 
 
-def _decompose(exported: Any, rules: ImportRules) -> Any:
+def _decomposed(exported: Any, rules: ImportRules) -> Any:
+    """Return the program that is imported, by the cheapest of three ways."""
+    if is_direct(exported, rules):
+        return exported
+    return decompose_calls(exported, rules) or _traced(exported, rules)
+
+
+def _traced(exported: Any, rules: ImportRules) -> Any:
+    """Return what torch makes of a program by tracing all of it."""
     try:
         return exported.run_decompositions(decompositions_for(rules))
     except StepwellError:
