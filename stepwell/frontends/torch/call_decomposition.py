@@ -157,8 +157,9 @@ class _Decomposition:
             except Exception as error:  # whatever a decomposition meets; the trace of the whole program says it, too
                 raise CannotRecordError(f"'{node.target}': {error}") from error
         found = recorder.of(result)
-        for wanted, made in zip(*map(pytree.tree_leaves, (node.meta["val"], found)), strict=True):
-            _check_type(wanted, made)
+        if _types(node.meta["val"]) != _types(found):
+            # The sizes are compared when the parts are imported.
+            raise CannotRecordError(f"what '{node.target}' becomes has other types")
         recorder.drop_unused(found)
         return found
 
@@ -175,12 +176,10 @@ def _values_of(argument: Any) -> Any:
     return argument
 
 
-def _check_type(wanted: Any, made: Any) -> None:
-    """Raise where a result has another type than torch says; the sizes are compared when it is imported."""
-    if isinstance(wanted, torch.Tensor):
-        value = made.meta["val"]
-        if value.dtype != wanted.dtype or value.dim() != wanted.dim():
-            raise CannotRecordError(f"'{made.name}' has another type than the call")
+def _types(value: Any) -> list[Any]:
+    """Return dtype and rank of each tensor among values or nodes in nested lists; None for what is no tensor."""
+    leaves = [leaf.meta["val"] if isinstance(leaf, torch.fx.Node) else leaf for leaf in pytree.tree_leaves(value)]
+    return [(leaf.dtype, leaf.dim()) if isinstance(leaf, torch.Tensor) else None for leaf in leaves]
 
 
 def _fake_mode(graph: Any) -> Any:

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
+import torch.fx.config
 
 from conformance.database import Sample, chosen, samples
 from conformance.examination import Examination
@@ -30,6 +31,8 @@ def main() -> None:
     # Torch writes pages about each call that it does not export.
     logging.getLogger("torch").setLevel(logging.CRITICAL)
     torch.set_num_threads(1)
+    # Where a call stands in this file tells nothing, and to find out takes a tenth of an export.
+    torch.fx.config.do_not_emit_stack_traces = True
     # What is loaded stays: to look through all of torch for garbage again and again takes a twentieth of the time.
     gc.freeze()
     gc.set_threshold(100_000, 20, 50)
