@@ -172,7 +172,7 @@ class CallRecorder(TorchDispatchMode):
         return Body(graph)
 
     def _record_change(self, func: Any, args: Any, kwargs: Any) -> Any:
-        """Record the op that returns a new tensor, for one that changes a tensor which nothing else is a view of."""
+        """Record the op that returns a new tensor, or its parts, for one that changes a tensor without other views."""
         name = func._schema.name.partition("::")[2]
         functional = getattr(getattr(torch.ops, func.namespace), name[:-1], None) if name.endswith("_") else None
         overload = getattr(functional, func._overloadname, None)
@@ -180,8 +180,8 @@ class CallRecorder(TorchDispatchMode):
         if overload is None or not is_own:
             raise CannotRecordError(f"'{func}' changes a tensor in place")
         changed = args[0]
-        result = overload(*args, **kwargs)
-        made = self._new(overload, args, kwargs, result)
+        result = self.__torch_dispatch__(overload, (), args, kwargs)
+        made = self._node(result)
         # The change may be one of the shape, and that is what the node from before has as its value.
         self._node(changed).meta["val"] = changed.detach()
         func(*args, **kwargs)

@@ -48,6 +48,8 @@ FUNCTIONS: list[Callable[[torch.Tensor], Any]] = [
     lambda x: torch.masked.var(x, 1, unbiased=True, mask=x > 0),
     # It changes a tensor of its own in place, the shape too.
     lambda x: torch.quantile(x, 0.3, dim=0),
+    # It changes one in place by an op that is decomposed itself.
+    lambda x: nn.functional.rms_norm(torch.complex(x, x - 1), (5,), eps=0.1),
     # Its parts are one more composite.
     lambda x: torch.block_diag(x[:2], x[2:4].mT).split(3),
     lambda x: nn.functional.interpolate(x[None, None], scale_factor=2.0, mode="bicubic"),
