@@ -51,7 +51,7 @@ conformance: $(STAMP)  ## torch's OpInfo database, every op and dtype, and docs/
 	PYTHONPATH=tests/conformance $(BIN)/python -m conformance --write $(ARGS)
 
 conformance-whole: export SAMPLES = 0
-conformance-whole: conformance  ## the same with every sample of every dtype (about an hour and a half)
+conformance-whole: conformance  ## the same with every sample of every dtype (about 50 minutes)
 
 # EVERY=1 takes all ops, which takes hours.
 conformance-gpu: $(STAMP)  ## the same on the simulated GPU: one sample of every twelfth op (about 10 minutes)
@@ -90,8 +90,9 @@ wheel: $(STAMP)  ## build a wheel, install it elsewhere, run lit against it from
 mutation: $(STAMP)  ## judge every mutant of the GPU kernels, and write docs/mutation.md (about an hour)
 	$(BIN)/python tests/unit/runtime/simulator/mutation/mutation_table.py
 
-bench: $(STAMP)  ## speed of the models against eager, written to benchmarks/results
+bench: $(STAMP)  ## speed of the models against eager and of importing, written to benchmarks/results
 	$(BIN)/python benchmarks/models_cpu.py
+	$(BIN)/python benchmarks/import_speed.py
 
 bench-gpu: $(STAMP)  ## speed on a GPU against torch, written to benchmarks/results
 	$(BIN)/python -m benchmarks.gpu
