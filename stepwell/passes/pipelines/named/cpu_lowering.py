@@ -10,6 +10,9 @@ from stepwell.passes.pipelines.catalogue import NamedPipeline, register_pipeline
 if TYPE_CHECKING:
     from stepwell.passes.pipelines.steps import Step
 
+# Near what the first cache of instructions holds: a loop over more gains little from copies in line.
+_SHARED_OPS = 3000
+
 
 @register_pipeline
 @dataclass(frozen=True)
@@ -33,11 +36,11 @@ class CpuLoweringPipeline(NamedPipeline):
             # Indices may still be affine; floor divisions are expanded after that, or LLVM's dialect has no word for
             # them.
             "lower-affine",
-            "expand-math,expand-remainders",
-            "expand-byte-floats",
-            "expand-narrow-floats",
             # Loops become functions while captured values are still pure ops over the arguments, easy to recompute.
             "cpu-outline-parallel",
+            f"expand-math{{share-above={_SHARED_OPS}}},expand-remainders",
+            "expand-byte-floats",
+            "expand-narrow-floats",
             "mark-noalias",
             "canonicalize,cse,loop-invariant-code-motion",
             # Views fold into loads and stores; what is left of them becomes index arithmetic.
