@@ -8,9 +8,6 @@ from stepwell.passes.schedules.code import Code
 from stepwell.passes.schedules.indexing import LANE, ZERO
 from stepwell.support.symbolic import Expr
 
-# Loops this short, all extents multiplied, are written out.
-UNROLLED_POINTS = 32
-
 # (indices of the vectors worked on, carried values) -> next carried values
 LaneBody = Callable[[list[Expr], list[Any]], Sequence[Any]]
 
@@ -74,23 +71,32 @@ def write_loops(
     body: Callable[[list[Expr], list[Any]], Sequence[Any]],
     carried: Sequence[Any] = (),
     *,
-    unroll: bool = False,
+    unrolled_points: int = 1,
 ) -> list[Any]:
-    """Write nested loops over ``extents``; ``unroll`` writes out nests of few points."""
-    points = 1 if unroll else UNROLLED_POINTS + 1
-    for extent in extents:
-        points *= extent.constant if extent.is_constant else UNROLLED_POINTS + 1
+    """Write nested loops over ``extents``; the inner ones are written out, as many as have ``unrolled_points``."""
+    looped = _looped(extents, unrolled_points)
 
     def write(depth: int, indices: list[Expr], values: list[Any]) -> Sequence[Any]:
         if depth == len(extents):
             return body(indices, values)
-        if points <= UNROLLED_POINTS:
+        if depth >= looped:
             for number in range(extents[depth].constant):
                 values = list(write(depth + 1, [*indices, Expr.const(number)], values))
             return values
         return code.loop(ZERO, extents[depth], lambda index, inner: write(depth + 1, [*indices, index], inner), values)
 
     return list(write(0, [], list(carried)))
+
+
+def _looped(extents: Sequence[Expr], unrolled_points: int) -> int:
+    """Return how many outer loops remain where the inner ones are written out."""
+    points, looped = 1, len(extents)
+    for extent in reversed(extents):
+        points *= extent.constant if extent.is_constant else unrolled_points + 1
+        if points > unrolled_points:
+            break
+        looped -= 1
+    return looped
 
 
 def effect(body: Callable[[list[Expr]], None]) -> Callable[[list[Expr], list[Any]], list[Any]]:

@@ -13,6 +13,10 @@ from stepwell.passes.schedules.memory import store
 from stepwell.passes.schedules.nest import Nest
 from stepwell.support.symbolic import Expr
 
+# Short reductions are written out: windows of a pooling, say, but not so many ops that LLVM is busy for long.
+_UNROLLED_POINTS = 32
+_UNROLLED_OPS = 660
+
 
 @dataclass(frozen=True)
 class Keep:
@@ -127,7 +131,9 @@ class RowWriter:
                 values += [self.code.broadcast(value) for value in made]
             return values
 
-        values = write_loops(self.code, nest.extents, body, starts, unroll=True)
+        ops = len(rows) * (nest.uses.cost + len(nest.uses.accesses))
+        points = min(_UNROLLED_POINTS, _UNROLLED_OPS // max(ops, 1))
+        values = write_loops(self.code, nest.extents, body, starts, unrolled_points=points)
         for result in range(results):
             self._bind(nest, result, rows, values[result::results])
 
