@@ -32,8 +32,10 @@ from stepwell.passes.conversion.graph_to_linalg.reduction import (
     element_count,
     lowest,
     maximum,
+    position_dtype,
     reduce_dims,
     restore_dims,
+    restore_positions,
     wide_dtype,
 )
 from stepwell.support.bindings import arith, ir, tensor
@@ -91,34 +93,38 @@ def lower_max_pool_with_indices(build: Builder, op: Any, operand: Tensor) -> tup
     dtype, dims = operand.meta.dtype, len(kernel)
     padded = _padded(build, op, operand, meta, lowest(dtype))
     source, window, target, iterators = _window_maps(meta.rank, dims, stride, dilation)
-    i64, index = ir.IntegerType.get_signless(64), ir.IndexType.get()
+    sizes, index = operand.meta.shape[-dims:], ir.IndexType.get()
+    where_dtype = position_dtype(sizes)
+    where_type = element_type(where_dtype)
     start = build.filled(meta.shape, compute_type(dtype), lowest(dtype))
-    where = build.filled(meta.shape, i64, -1)
+    where = build.filled(meta.shape, where_type, -1)
     shape = tensor.empty(kernel, compute_type(dtype))
-    sizes = operand.meta.shape[-dims:]
 
     def body(x: Any, _: Any, best: Any, position: Any) -> Any:
         element = widen(x)
-        flat, inside = None, None
+        first = arith.cmpi(arith.CmpIPredicate.slt, position, constant(0, where_type))
+        wins = arith.ori(first, better(element, best, dtype, True))
+        flat = None
         for i in range(dims):
             out, tap = loop_index(meta.rank - dims + i), loop_index(meta.rank + i)
             place = arith.addi(
                 arith.muli(out, constant(stride[i], index)), arith.muli(tap, constant(dilation[i], index))
             )
             place = arith.subi(place, constant(padding[i], index))
-            # As an unsigned number a negative place is large: one comparison tells both borders.
-            within = arith.cmpi(arith.CmpIPredicate.ult, place, build.size(sizes[i]))
-            inside = within if inside is None else arith.andi(inside, within)
+            if padded is not operand:
+                # As an unsigned number a negative place is large: one comparison tells both borders.
+                wins = arith.andi(wins, arith.cmpi(arith.CmpIPredicate.ult, place, build.size(sizes[i])))
             flat = place if flat is None else arith.addi(arith.muli(flat, build.size(sizes[i])), place)
-        first = arith.cmpi(arith.CmpIPredicate.slt, position, constant(0, i64))
-        wins = arith.andi(inside, arith.ori(first, better(element, best, dtype, True)))
-        return arith.select(wins, element, best), arith.select(wins, arith.index_cast(i64, flat), position)
+        return arith.select(wins, element, best), arith.select(wins, arith.index_cast(where_type, flat), position)
 
     values, positions = build.generic(
         [(padded.value, source), (shape, window)], [(start, target), (where, target)], iterators, body
     )
     wide = meta.with_dtype(wide_dtype(dtype))
-    return restore_dims(build, Tensor(values, wide), meta, []), Tensor(positions, result_meta(op, 1))
+    return (
+        restore_dims(build, Tensor(values, wide), meta, []),
+        restore_positions(build, Tensor(positions, meta.with_dtype(where_dtype)), result_meta(op, 1), []),
+    )
 
 
 @lowers(AvgPoolOp)
@@ -259,20 +265,24 @@ def _variable_means(build: Builder, operand: Tensor, meta: TensorMeta, sizes: Se
 def lower_adaptive_max_pool(build: Builder, op: Any, operand: Tensor) -> tuple[Tensor, ...]:
     meta, dtype = result_meta(op), operand.meta.dtype
     windows = _AdaptiveWindows(build, operand, meta, integers(op.sizes))
-    i64 = ir.IntegerType.get_signless(64)
+    where_dtype = position_dtype(windows.spatial)
+    where_type = element_type(where_dtype)
     start = build.filled(meta.shape, compute_type(dtype), lowest(dtype))
-    where = build.filled(meta.shape, i64, -1)
+    where = build.filled(meta.shape, where_type, -1)
 
     def body(_: Any, best: Any, position: Any) -> Any:
         element, inside, places = windows.element()
         flat = places[0]
         for dim in range(1, windows.dims):
             flat = arith.addi(arith.muli(flat, build.size(windows.spatial[dim])), places[dim])
-        first = arith.cmpi(arith.CmpIPredicate.slt, position, constant(0, i64))
+        first = arith.cmpi(arith.CmpIPredicate.slt, position, constant(0, where_type))
         wins = arith.andi(inside, arith.ori(first, better(element, best, dtype, True)))
-        return arith.select(wins, element, best), arith.select(wins, arith.index_cast(i64, flat), position)
+        return arith.select(wins, element, best), arith.select(wins, arith.index_cast(where_type, flat), position)
 
     outputs = [(start, windows.target), (where, windows.target)]
     values, positions = build.generic([windows.window], outputs, windows.iterators, body)
     wide = meta.with_dtype(wide_dtype(dtype))
-    return restore_dims(build, Tensor(values, wide), meta, []), Tensor(positions, result_meta(op, 1))
+    return (
+        restore_dims(build, Tensor(values, wide), meta, []),
+        restore_positions(build, Tensor(positions, meta.with_dtype(where_dtype)), result_meta(op, 1), []),
+    )

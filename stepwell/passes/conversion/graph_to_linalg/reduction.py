@@ -25,6 +25,7 @@ from stepwell.passes.conversion.graph_to_linalg.lowering import (
     Tensor,
     compute_type,
     constant,
+    element_type,
     loop_index,
     lowers,
     narrow,
@@ -100,6 +101,19 @@ def restore_dims(build: Builder, item: Tensor, meta: TensorMeta, dims: Sequence[
     identity = ir.AffineMap.get_identity(meta.rank)
     (value,) = build.generic([(item.value, source)], [(output, identity)], ["parallel"] * meta.rank, body)
     return Tensor(value, meta)
+
+
+def position_dtype(extents: Sequence[Expr]) -> DType:
+    """Return the dtype to compute places among so many elements in: half of INT64's bits where they are known to do."""
+    count = math.prod(extents, start=ONE)
+    return DType.INT32 if count.is_constant and count.constant < 2**31 else DType.INT64
+
+
+def restore_positions(build: Builder, item: Tensor, meta: TensorMeta, dims: Sequence[int]) -> Tensor:
+    """Turn reduced places, which may be INT32, into a result of ``meta``, which is INT64."""
+    wide = element_type(meta.dtype)
+    finish = None if item.meta.dtype is meta.dtype else lambda x: arith.extsi(wide, x)
+    return restore_dims(build, item, meta, dims, finish)
 
 
 def element_count(shape: Sequence[Expr], dims: Sequence[int]) -> Expr:
@@ -237,28 +251,29 @@ def lower_search(build: Builder, op: Any, operand: Tensor) -> tuple[Tensor, ...]
     """Reduce value and position together; an element wins if it is better, or NaN where the best is not."""
     dtype = operand.meta.dtype
     largest = isinstance(op, MaxDimOp)
-    i64 = ir.IntegerType.get_signless(64)
     dims = [ir.IntegerAttr(op.dim).value] if operand.meta.rank else []
+    where_dtype = position_dtype([operand.meta.shape[dim] for dim in dims])
+    where_type = element_type(where_dtype)
     shape = reduced_shape(operand.meta.shape, dims, False)
     identity, target, iterators = reduction_maps(operand.meta.rank, dims, False)
     start = lowest(dtype) if largest else highest(dtype)
     best = build.filled(shape, compute_type(dtype), start)
     # Position -1 marks "nothing seen": the first element always wins, even where it equals the start value.
-    where = build.filled(shape, i64, -1)
+    where = build.filled(shape, where_type, -1)
 
     def body(x: Any, value: Any, position: Any) -> Any:
         element = widen(x)
         index = loop_index(dims[0]) if dims else constant(0, ir.IndexType.get())
         wins = better(element, value, dtype, largest)
-        first = arith.cmpi(arith.CmpIPredicate.slt, position, constant(0, i64))
+        first = arith.cmpi(arith.CmpIPredicate.slt, position, constant(0, where_type))
         wins = arith.ori(wins, first)
-        return arith.select(wins, element, value), arith.select(wins, arith.index_cast(i64, index), position)
+        return arith.select(wins, element, value), arith.select(wins, arith.index_cast(where_type, index), position)
 
     values, positions = build.generic([(operand.value, identity)], [(best, target), (where, target)], iterators, body)
     wide = operand.meta.with_shape(shape).with_dtype(wide_dtype(dtype))
     return (
         restore_dims(build, Tensor(values, wide), result_meta(op, 0), dims),
-        restore_dims(build, Tensor(positions, wide.with_dtype(DType.INT64)), result_meta(op, 1), dims),
+        restore_positions(build, Tensor(positions, wide.with_dtype(where_dtype)), result_meta(op, 1), dims),
     )
 
 

@@ -18,11 +18,13 @@ MAX_NODES = 32
 
 def epilogue(flow: Flow, root: Node, taken: set[Node]) -> list[Node]:
     """Return the ops that join ``root`` in its kernel, in program order; ops in ``taken`` have a kernel already."""
-    if len(root.op.results) != 1 or root in flow.needed:
-        return []
     try:
         space = _space(flow, root)
     except Refusal:
+        return []
+    if len(root.op.results) > 1:
+        return _conversions(flow, root, taken, space)
+    if root in flow.needed:
         return []
     found: list[Node] = []
     settled = 0
@@ -42,6 +44,12 @@ def epilogue(flow: Flow, root: Node, taken: set[Node]) -> list[Node]:
             break
         _push(frontier, waiting, node)
     return found[:settled]
+
+
+def _conversions(flow: Flow, root: Node, taken: set[Node], space: tuple[Expr, ...]) -> list[Node]:
+    """Return the ops that compute from one result of several and from nothing else, such as its cast."""
+    found = dict.fromkeys(user for user in root.users if user not in taken and len(user.reads) == 1)
+    return sorted((node for node in found if _fits(flow, node, {root}, space)), key=lambda node: node.number)
 
 
 def _push(frontier: list[tuple[int, Node]], waiting: set[Node], node: Node) -> None:
