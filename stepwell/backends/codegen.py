@@ -4,7 +4,7 @@ Runs in a worker process: MLIR and LLVM abort on their own bugs, and an abort mu
 """
 
 import importlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -19,6 +19,7 @@ from stepwell.support.target import Target
 
 if TYPE_CHECKING:
     from stepwell.passes.pipelines import Pipeline
+    from stepwell.passes.pipelines.prepared import Prepared
 
 
 @dataclass(frozen=True)
@@ -34,37 +35,56 @@ class CompiledKernel:
     info: KernelInfo
 
 
-class Generator(Protocol):
-    """Compiles a parsed kernel module, with a kernel of that name, by a pipeline for a target."""
+Lower = Callable[["Pipeline", Any], None]
+"""Runs a pipeline on a kernel module; raises PassFailure."""
 
-    def __call__(
-        self, module: Any, name: str, pipeline: "Pipeline", target: Target, *, verify_each: bool
-    ) -> CompiledKernel:
-        """Raises PassFailure and CompileError; with ``verify_each`` the IR is checked after every pass."""
+
+class Generator(Protocol):
+    """Compiles a parsed kernel module, with a kernel of that name, for a target."""
+
+    def __call__(self, module: Any, name: str, pipeline: "Pipeline", target: Target, *, lower: Lower) -> CompiledKernel:
+        """``lower`` runs the pipeline, or a variant of it; raises PassFailure and CompileError."""
 
 
 _GENERATORS = {"cpu": "stepwell.backends.cpu.codegen", "cuda": "stepwell.backends.nvidia.codegen"}
 
 
-class Contexts:
-    """Keeps a context for the kernels of one worker: making one takes longer than lowering a small kernel."""
+class Workshop:
+    """A context for many kernels, with the pipelines that were made ready in it."""
+
+    def __init__(self) -> None:
+        from stepwell.dialects.context import make_context
+
+        self.context = make_context()
+        self.uses = 0
+        self._prepared: dict[Pipeline, Prepared] = {}
+
+    def lower(self, pipeline: "Pipeline", module: Any) -> None:
+        """Run a pipeline on a module of the context, unchecked between passes."""
+        from stepwell.passes.pipelines.prepared import Prepared
+
+        if pipeline not in self._prepared:
+            self._prepared[pipeline] = Prepared.of(pipeline)
+        self._prepared[pipeline].run(module)
+
+
+class Workshops:
+    """Keeps a workshop for the kernels of one worker: making one takes longer than lowering a small kernel."""
 
     # A context keeps every type and attribute it has seen.
     _KERNELS = 200
 
     def __init__(self) -> None:
-        self._context: Any = None
-        self._left = 0
+        self._kept: Workshop | None = None
 
     @contextmanager
-    def borrow(self) -> Iterator[Any]:
-        """Give a context; one in which something failed is not used again."""
-        from stepwell.dialects.context import make_context
-
-        context = self._context if self._left > 0 else make_context()
-        left, self._context, self._left = (self._left or self._KERNELS) - 1, None, 0
-        yield context
-        self._context, self._left = context, left
+    def borrow(self) -> Iterator[Workshop]:
+        """Give a workshop; one in which something failed is not used again."""
+        workshop = self._kept or Workshop()
+        workshop.uses += 1
+        self._kept = None
+        yield workshop
+        self._kept = workshop if workshop.uses < self._KERNELS else None
 
 
 def compile_kernel(
@@ -72,7 +92,7 @@ def compile_kernel(
     pipeline_text: str,
     target_text: str,
     *,
-    contexts: Contexts | None = None,
+    workshops: Workshops | None = None,
     verify_each: bool = True,
 ) -> CompiledKernel:
     """Compile one kernel.
@@ -81,7 +101,7 @@ def compile_kernel(
         bytecode: a kernel module at stage ``kernels``, as MLIR bytecode or text.
         pipeline_text: what takes it to stage ``target``.
         target_text: a target, such as ``cpu:x86-64-v3`` or ``cuda:sm_90a``.
-        contexts: where to take a context from; None for a new one.
+        workshops: where to take a context from; None for a new one.
         verify_each: check the IR after every pass.  Without it, the end of each stage is checked, and where that fails
             the kernel is compiled again with it, which names the pass to blame.
 
@@ -92,11 +112,11 @@ def compile_kernel(
     target = Target.parse(target_text)
     pipeline = _parsed(pipeline_text)
     try:
-        return _compile(bytecode, pipeline, target, contexts or Contexts(), verify_each)
+        return _compile(bytecode, pipeline, target, workshops or Workshops(), verify_each)
     except PassFailure:
         if verify_each:
             raise
-        return _compile(bytecode, pipeline, target, Contexts(), True)
+        return _compile(bytecode, pipeline, target, Workshops(), True)
 
 
 @lru_cache(8)
@@ -108,20 +128,26 @@ def _parsed(text: str) -> "Pipeline":
 
 
 def _compile(
-    bytecode: bytes, pipeline: "Pipeline", target: Target, contexts: Contexts, verify_each: bool
+    bytecode: bytes, pipeline: "Pipeline", target: Target, workshops: Workshops, verify_each: bool
 ) -> CompiledKernel:
     generate: Generator = importlib.import_module(_GENERATORS[target.kind]).generate
-    with contexts.borrow() as context, context, ir.Location.unknown():
+    with workshops.borrow() as workshop, workshop.context, ir.Location.unknown():
         try:
-            module = ir.Module.parse(bytecode, context)
+            module = ir.Module.parse(bytecode, workshop.context)
         except ir.MLIRError as error:
             raise CompileError(f"the kernel cannot be parsed: {error}") from error
         function = kernel_function(module.operation)
         name = function.attributes["sym_name"].value
         # The schedules leave nothing to count on.
         flops = count_flops(function) if function.name == "func.func" else None
-        made = generate(module.operation, name, pipeline, target, verify_each=verify_each)
+        lower = run_checked if verify_each else workshop.lower
+        made = generate(module.operation, name, pipeline, target, lower=lower)
     return CompiledKernel(made.object, replace(made.info, flops=made.info.flops or flops))
+
+
+def run_checked(pipeline: "Pipeline", module: Any) -> None:
+    """Run a pipeline with all checks."""
+    pipeline.run(module)
 
 
 def kernel_function(module: Any) -> Any:

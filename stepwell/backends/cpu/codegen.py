@@ -3,7 +3,7 @@
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from stepwell.backends.codegen import CompiledKernel, Notes
+from stepwell.backends.codegen import CompiledKernel, Lower, Notes
 from stepwell.runtime.elf_object import parse_object
 from stepwell.runtime.externals import KNOWN_SYMBOLS
 from stepwell.runtime.plan import KernelInfo
@@ -18,16 +18,14 @@ if TYPE_CHECKING:
 _TRIPLE = "x86_64-unknown-linux-gnu"
 
 
-def generate(
-    module: Any, name: str, pipeline: "Pipeline", target: Target, *, verify_each: bool = True
-) -> CompiledKernel:
+def generate(module: Any, name: str, pipeline: "Pipeline", target: Target, *, lower: Lower) -> CompiledKernel:
     """Lower kernel ``name`` of ``module`` by ``pipeline`` and make an object file of it.
 
     Raises:
         PassFailure: a pass refused it.
         CompileError: LLVM refused it.
     """
-    pipeline.run(module, verify_each=verify_each, quick=not verify_each)
+    lower(pipeline, module)
     info = kernel_info(find_function(module, name))
     try:
         text = llvm.translate_module_to_llvmir(module)

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from stepwell.backends.codegen import CompiledKernel, Notes
+from stepwell.backends.codegen import CompiledKernel, Lower, Notes
 from stepwell.backends.nvidia.finalists import Finalist, choose
 from stepwell.backends.nvidia.ptx import gpu_module, to_ptx
 from stepwell.backends.nvidia.ptxas import assemble, find_ptxas
@@ -22,9 +22,7 @@ if TYPE_CHECKING:
     from stepwell.passes.pipelines import Pipeline
 
 
-def generate(
-    module: Any, name: str, pipeline: "Pipeline", target: Target, *, verify_each: bool = True
-) -> CompiledKernel:
+def generate(module: Any, name: str, pipeline: "Pipeline", target: Target, *, lower: Lower) -> CompiledKernel:
     """Lower kernel ``name`` of ``module`` by ``pipeline``; make PTX of it, and a cubin where there is a ptxas.
 
     Where the schedule offers several candidates and there is a ptxas, it decides.
@@ -34,7 +32,7 @@ def generate(
         CompileError: LLVM or ptxas refused it, or it asks for more shared memory than a block can have.
     """
     fresh = module.clone(ip=False)
-    pipeline.run(module, verify_each=verify_each)
+    lower(pipeline, module)
     lowered = gpu_module(module)
     if find_ptxas() is None:
         info = _checked_info(lowered, name, target)
@@ -42,7 +40,7 @@ def generate(
     finalists = [_finalist(module, name, target, 0)]
     for choice in range(1, Notes.of(lowered).integer(CHOICES, 1)):
         candidate = fresh.clone(ip=False)
-        with_choice(pipeline, choice).run(candidate, verify_each=verify_each)
+        lower(with_choice(pipeline, choice), candidate)
         finalists.append(_finalist(candidate, name, target, choice))
     best = choose(finalists, target)
     arch = target.arch

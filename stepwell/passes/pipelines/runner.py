@@ -51,6 +51,7 @@ def run(
     reproducer: bool = True,
     forward_diagnostics: bool = False,
     quick: bool = False,
+    nodes: Sequence[Node] | None = None,
 ) -> None:
     """Run ``pipeline`` on ``module`` in place; see ``Pipeline.run``.
 
@@ -59,6 +60,7 @@ def run(
         forward_diagnostics: let the caller's own diagnostic handler see errors as they come.
         quick: check what MLIR itself checks after each pass, and keep no copies: an error says little, and whoever
             meets one runs a copy again to learn more.
+        nodes: what ``Execution.compile`` gave for the pipeline in the module's context; None to do that now.
     """
     from stepwell.passes.pipelines.failures import FailedRun, explain_failure
 
@@ -69,7 +71,7 @@ def run(
         )
     with op.context, ir.Location.unknown():
         execution = Execution(tuple(instruments), verify_each, quick)
-        for node in execution.compile(pipeline):
+        for node in nodes if nodes is not None else execution.compile(pipeline):
             # Without ip=False the copy would go where the caller happens to insert.
             before = None if quick else op.clone(ip=False)
             with collect_diagnostics(op.context, forward=forward_diagnostics) as diagnostics:
