@@ -154,13 +154,14 @@ class Examination:
         outcome: Any = failed
         while isinstance(outcome, _Failed) and outcome.current is not None:
             good += samples[: outcome.current]
-            blamed, samples = samples[outcome.current], samples[outcome.current + 1 :]
-            # What torch says of a call may depend on those before it.
-            alone = self._export([blamed])
-            if isinstance(alone, _Failed):
-                found[blamed.index] = alone.verdict
-            else:
-                found[blamed.index] = outcome.verdict
+            samples, verdict = samples[outcome.current :], outcome.verdict
+            # What torch says of a call may depend on those before it; those behind it often share its fate.
+            while samples and isinstance(alone := self._export(samples[:1]), _Failed):
+                found[samples[0].index] = alone.verdict
+                samples, verdict = samples[1:], None
+            if samples and verdict is not None:
+                found[samples[0].index] = verdict
+                samples = samples[1:]
             outcome = self._export(samples) if samples else None
         return good + samples
 
