@@ -54,11 +54,19 @@ class CpuMoveBfloat16Pass(Pass):
 def _has_bfloat16(root: Any) -> bool:
     """Return whether an op gives a bfloat16, without which there is none: functions take pointers and sizes."""
     found = False
+    others: set[Any] = set()
 
     def visit(op: Any) -> Any:
         nonlocal found
-        found = any(_as_integers(result.type) is not None for result in op.results)
-        return ir.WalkResult.INTERRUPT if found else ir.WalkResult.ADVANCE
+        for result in op.results:
+            kind = result.type
+            # Few types stand behind many values.
+            if kind not in others:
+                found = _as_integers(kind) is not None
+                if found:
+                    return ir.WalkResult.INTERRUPT
+                others.add(kind)
+        return ir.WalkResult.ADVANCE
 
     root.walk(visit)
     return found

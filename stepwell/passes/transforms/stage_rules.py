@@ -186,6 +186,8 @@ def _faults_inside(op: Any, stage: Stage, *, in_kernel: bool, in_launch: bool = 
     rules = RULES[stage]
     faults: list[Fault] = []
     allowed: dict[str, bool] = {}
+    # Few types stand behind many values.
+    fine: set[Any] = set()
 
     def visit(child: Any) -> Any:
         name = child.name
@@ -197,9 +199,14 @@ def _faults_inside(op: Any, stage: Stage, *, in_kernel: bool, in_launch: bool = 
             return ir.WalkResult.SKIP
         if not (inside and rules.types_by_ops):
             sized = rules.sized_types or (rules.sized_host and not inside)
-            fault = next((fault for kind in _types(child) if (fault := _type_fault(kind, rules, sized))), "")
-            if fault:
-                faults.append(Fault(child, f"{fault} at stage '{stage.label}'"))
+            for kind in _types(child):
+                if kind in fine:
+                    continue
+                fault = _type_fault(kind, rules, sized)
+                if fault:
+                    faults.append(Fault(child, f"{fault} at stage '{stage.label}'"))
+                    break
+                fine.add(kind)
         launch = in_launch or (name == "scf.forall" and "mapping" in child.attributes)
         if (inside, launch) == (in_kernel, in_launch):
             return ir.WalkResult.ADVANCE
