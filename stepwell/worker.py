@@ -17,7 +17,7 @@ from stepwell.support import errors, messages
 from stepwell.support.errors import CompileError, PassFailure, SourceLocation, StepwellError
 
 if TYPE_CHECKING:
-    from stepwell.backends.codegen import Workshops
+    from stepwell.backends.codegen import CodegenContexts
 
 # New containers between two collections of the youngest.
 _GARBAGE = 50_000
@@ -61,7 +61,7 @@ def serve(header: dict[str, Any], body: bytes) -> tuple[dict[str, Any], bytes]:
         for module in header["modules"]:
             importlib.import_module(module)
         kernel = compile_kernel(
-            body, header["pipeline"], header["target"], workshops=_workshops(), verify_each=header["verify"]
+            body, header["pipeline"], header["target"], contexts=_contexts(), verify_each=header["verify"]
         )
     except StepwellError as error:
         return {"ok": False, "error": error_to_json(error)}, b""
@@ -76,10 +76,10 @@ def serve(header: dict[str, Any], body: bytes) -> tuple[dict[str, Any], bytes]:
 
 
 @cache
-def _workshops() -> "Workshops":
-    from stepwell.backends.codegen import Workshops
+def _contexts() -> "CodegenContexts":
+    from stepwell.backends.codegen import CodegenContexts
 
-    return Workshops()
+    return CodegenContexts()
 
 
 def error_to_json(error: StepwellError) -> dict[str, Any]:

@@ -49,7 +49,7 @@ class Generator(Protocol):
 _GENERATORS = {"cpu": "stepwell.backends.cpu.codegen", "cuda": "stepwell.backends.nvidia.codegen"}
 
 
-class Workshop:
+class CodegenContext:
     """A context for many kernels, with the pipelines that were made ready in it."""
 
     def __init__(self) -> None:
@@ -68,23 +68,23 @@ class Workshop:
         self._prepared[pipeline].run(module)
 
 
-class Workshops:
-    """Keeps a workshop for the kernels of one worker: making one takes longer than lowering a small kernel."""
+class CodegenContexts:
+    """Keeps a context for the kernels of one worker: making one takes longer than lowering a small kernel."""
 
     # A context keeps every type and attribute it has seen.
     _KERNELS = 200
 
     def __init__(self) -> None:
-        self._kept: Workshop | None = None
+        self._kept: CodegenContext | None = None
 
     @contextmanager
-    def borrow(self) -> Iterator[Workshop]:
-        """Give a workshop; one in which something failed is not used again."""
-        workshop = self._kept or Workshop()
-        workshop.uses += 1
+    def borrow(self) -> Iterator[CodegenContext]:
+        """Give a context; one in which something failed is not used again."""
+        codegen = self._kept or CodegenContext()
+        codegen.uses += 1
         self._kept = None
-        yield workshop
-        self._kept = workshop if workshop.uses < self._KERNELS else None
+        yield codegen
+        self._kept = codegen if codegen.uses < self._KERNELS else None
 
 
 def compile_kernel(
@@ -92,7 +92,7 @@ def compile_kernel(
     pipeline_text: str,
     target_text: str,
     *,
-    workshops: Workshops | None = None,
+    contexts: CodegenContexts | None = None,
     verify_each: bool = True,
 ) -> CompiledKernel:
     """Compile one kernel.
@@ -101,7 +101,7 @@ def compile_kernel(
         bytecode: a kernel module at stage ``kernels``, as MLIR bytecode or text.
         pipeline_text: what takes it to stage ``target``.
         target_text: a target, such as ``cpu:x86-64-v3`` or ``cuda:sm_90a``.
-        workshops: where to take a context from; None for a new one.
+        contexts: where to take a context from; None for a new one.
         verify_each: check the IR after every pass.  Without it, the end of each stage is checked, and where that fails
             the kernel is compiled again with it, which names the pass to blame.
 
@@ -112,11 +112,11 @@ def compile_kernel(
     target = Target.parse(target_text)
     pipeline = _parsed(pipeline_text)
     try:
-        return _compile(bytecode, pipeline, target, workshops or Workshops(), verify_each)
+        return _compile(bytecode, pipeline, target, contexts or CodegenContexts(), verify_each)
     except PassFailure:
         if verify_each:
             raise
-        return _compile(bytecode, pipeline, target, Workshops(), True)
+        return _compile(bytecode, pipeline, target, CodegenContexts(), True)
 
 
 @lru_cache(8)
@@ -128,19 +128,19 @@ def _parsed(text: str) -> "Pipeline":
 
 
 def _compile(
-    bytecode: bytes, pipeline: "Pipeline", target: Target, workshops: Workshops, verify_each: bool
+    bytecode: bytes, pipeline: "Pipeline", target: Target, contexts: CodegenContexts, verify_each: bool
 ) -> CompiledKernel:
     generate: Generator = importlib.import_module(_GENERATORS[target.kind]).generate
-    with workshops.borrow() as workshop, workshop.context, ir.Location.unknown():
+    with contexts.borrow() as codegen, codegen.context, ir.Location.unknown():
         try:
-            module = ir.Module.parse(bytecode, workshop.context)
+            module = ir.Module.parse(bytecode, codegen.context)
         except ir.MLIRError as error:
             raise CompileError(f"the kernel cannot be parsed: {error}") from error
         function = kernel_function(module.operation)
         name = function.attributes["sym_name"].value
         # The schedules leave nothing to count on.
         flops = count_flops(function) if function.name == "func.func" else None
-        lower = run_checked if verify_each else workshop.lower
+        lower = run_checked if verify_each else codegen.lower
         made = generate(module.operation, name, pipeline, target, lower=lower)
     return CompiledKernel(made.object, replace(made.info, flops=made.info.flops or flops))
 
