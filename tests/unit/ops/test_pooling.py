@@ -46,6 +46,21 @@ def test_not_a_number_wins() -> None:
     check_cases("pooling", cases)
 
 
+def test_the_first_of_windows_of_the_lowest() -> None:
+    x = torch.full((2, 2, 7, 9), -torch.inf)
+    x[1, 1] = Inputs().floats(7, 9)
+    pool = F.max_pool2d
+    cases = [
+        Case("padded", lambda x: pool(x, 3, 2, 1, return_indices=True), [x]),
+        Case("dilated", lambda x: pool(x, (3, 2), 1, (1, 0), 2, return_indices=True), [x]),
+        Case("dilated-padded", lambda x: pool(x, 3, 1, 1, 3, return_indices=True), [x]),
+        Case("partial", lambda x: pool(x, 2, 2, 1, ceil_mode=True, return_indices=True), [x]),
+        Case("adaptive", lambda x: F.adaptive_max_pool2d(x, (3, 4), return_indices=True), [x]),
+        Case("rows", lambda x: (*x.max(-1), *(-x).min(1)), [x]),
+    ]
+    check_cases("pooling", cases)
+
+
 def test_adaptive() -> None:
     draw = Inputs()
     x = draw.floats(2, 3, 9, 11)

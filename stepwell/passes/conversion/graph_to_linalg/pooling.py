@@ -102,9 +102,7 @@ def lower_max_pool_with_indices(build: Builder, op: Any, operand: Tensor) -> tup
 
     def body(x: Any, _: Any, best: Any, position: Any) -> Any:
         element = widen(x)
-        first = arith.cmpi(arith.CmpIPredicate.slt, position, constant(0, where_type))
-        wins = arith.ori(first, better(element, best, dtype, True))
-        flat = None
+        wins, flat = better(element, best, dtype, True), None
         for i in range(dims):
             out, tap = loop_index(meta.rank - dims + i), loop_index(meta.rank + i)
             place = arith.addi(
@@ -117,14 +115,30 @@ def lower_max_pool_with_indices(build: Builder, op: Any, operand: Tensor) -> tup
             flat = place if flat is None else arith.addi(arith.muli(flat, build.size(sizes[i])), place)
         return arith.select(wins, element, best), arith.select(wins, arith.index_cast(where_type, flat), position)
 
+    def first(kind: Any) -> Any:
+        flat = None
+        for i in range(dims):
+            place = arith.muli(loop_index(meta.rank - dims + i), constant(stride[i], index))
+            if padding[i]:
+                place = _first_inside(arith.subi(place, constant(padding[i], index)), dilation[i])
+            flat = place if flat is None else arith.addi(arith.muli(flat, build.size(sizes[i])), place)
+        return arith.index_cast(kind, flat)
+
     values, positions = build.generic(
         [(padded.value, source), (shape, window)], [(start, target), (where, target)], iterators, body
     )
     wide = meta.with_dtype(wide_dtype(dtype))
     return (
         restore_dims(build, Tensor(values, wide), meta, []),
-        restore_positions(build, Tensor(positions, meta.with_dtype(where_dtype)), result_meta(op, 1), []),
+        restore_positions(build, Tensor(positions, meta.with_dtype(where_dtype)), result_meta(op, 1), [], first),
     )
+
+
+def _first_inside(place: Any, dilation: int) -> Any:
+    """Return the first of ``place``, ``place + dilation`` and so on that is not negative."""
+    zero, step = (constant(number, place.type) for number in (0, dilation))
+    missing = arith.maxsi(arith.subi(zero, place), zero)
+    return arith.addi(place, arith.muli(arith.ceildivsi(missing, step), step))
 
 
 @lowers(AvgPoolOp)
@@ -275,14 +289,20 @@ def lower_adaptive_max_pool(build: Builder, op: Any, operand: Tensor) -> tuple[T
         flat = places[0]
         for dim in range(1, windows.dims):
             flat = arith.addi(arith.muli(flat, build.size(windows.spatial[dim])), places[dim])
-        first = arith.cmpi(arith.CmpIPredicate.slt, position, constant(0, where_type))
-        wins = arith.andi(inside, arith.ori(first, better(element, best, dtype, True)))
+        wins = arith.andi(inside, better(element, best, dtype, True))
         return arith.select(wins, element, best), arith.select(wins, arith.index_cast(where_type, flat), position)
+
+    def first(kind: Any) -> Any:
+        flat = None
+        for dim in range(windows.dims):
+            begin, _end = windows.bounds(dim)
+            flat = begin if flat is None else arith.addi(arith.muli(flat, build.size(windows.spatial[dim])), begin)
+        return arith.index_cast(kind, flat)
 
     outputs = [(start, windows.target), (where, windows.target)]
     values, positions = build.generic([windows.window], outputs, windows.iterators, body)
     wide = meta.with_dtype(wide_dtype(dtype))
     return (
         restore_dims(build, Tensor(values, wide), meta, []),
-        restore_positions(build, Tensor(positions, meta.with_dtype(where_dtype)), result_meta(op, 1), []),
+        restore_positions(build, Tensor(positions, meta.with_dtype(where_dtype)), result_meta(op, 1), [], first),
     )

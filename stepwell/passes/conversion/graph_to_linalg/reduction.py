@@ -1,7 +1,7 @@
 """Reductions to ``linalg.generic`` with reduction loops."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from stepwell.dialects.graph.base import integers
@@ -109,10 +109,21 @@ def position_dtype(extents: Sequence[Expr]) -> DType:
     return DType.INT32 if count.is_constant and count.constant < 2**31 else DType.INT64
 
 
-def restore_positions(build: Builder, item: Tensor, meta: TensorMeta, dims: Sequence[int]) -> Tensor:
-    """Turn reduced places, which may be INT32, into a result of ``meta``, which is INT64."""
+def restore_positions(
+    build: Builder, item: Tensor, meta: TensorMeta, dims: Sequence[int], first: Callable[[Any], Any]
+) -> Tensor:
+    """Turn reduced places, which may be INT32, into a result of ``meta``, which is INT64.
+
+    A place of -1 says that no element is better than the worst there is: the first one has it, which ``first`` returns
+    inside a body, as an integer of the type that it is given.
+    """
     wide = element_type(meta.dtype)
-    finish = None if item.meta.dtype is meta.dtype else lambda x: arith.extsi(wide, x)
+
+    def finish(place: Any) -> Any:
+        none = arith.cmpi(arith.CmpIPredicate.slt, place, constant(0, place.type))
+        place = arith.select(none, first(place.type), place)
+        return place if item.meta.dtype is meta.dtype else arith.extsi(wide, place)
+
     return restore_dims(build, item, meta, dims, finish)
 
 
@@ -258,22 +269,20 @@ def lower_search(build: Builder, op: Any, operand: Tensor) -> tuple[Tensor, ...]
     identity, target, iterators = reduction_maps(operand.meta.rank, dims, False)
     start = lowest(dtype) if largest else highest(dtype)
     best = build.filled(shape, compute_type(dtype), start)
-    # Position -1 marks "nothing seen": the first element always wins, even where it equals the start value.
     where = build.filled(shape, where_type, -1)
 
     def body(x: Any, value: Any, position: Any) -> Any:
         element = widen(x)
         index = loop_index(dims[0]) if dims else constant(0, ir.IndexType.get())
         wins = better(element, value, dtype, largest)
-        first = arith.cmpi(arith.CmpIPredicate.slt, position, constant(0, where_type))
-        wins = arith.ori(wins, first)
         return arith.select(wins, element, value), arith.select(wins, arith.index_cast(where_type, index), position)
 
     values, positions = build.generic([(operand.value, identity)], [(best, target), (where, target)], iterators, body)
     wide = operand.meta.with_shape(shape).with_dtype(wide_dtype(dtype))
+    places = Tensor(positions, wide.with_dtype(where_dtype))
     return (
         restore_dims(build, Tensor(values, wide), result_meta(op, 0), dims),
-        restore_positions(build, Tensor(positions, wide.with_dtype(where_dtype)), result_meta(op, 1), dims),
+        restore_positions(build, places, result_meta(op, 1), dims, lambda kind: constant(0, kind)),
     )
 
 
@@ -282,7 +291,6 @@ def better(element: Any, best: Any, dtype: DType, largest: bool) -> Any:
     if not dtype.is_float:
         signed = "s" if dtype not in (DType.BOOL, DType.UINT8) else "u"
         return arith.cmpi(getattr(arith.CmpIPredicate, f"{signed}{'gt' if largest else 'lt'}"), element, best)
-    ordered = arith.cmpf(arith.CmpFPredicate.OGT if largest else arith.CmpFPredicate.OLT, element, best)
-    element_nan = arith.cmpf(arith.CmpFPredicate.UNO, element, element)
-    best_number = arith.cmpf(arith.CmpFPredicate.ORD, best, best)
-    return arith.ori(ordered, arith.andi(element_nan, best_number))
+    # Also true where either is NaN.
+    above = arith.cmpf(arith.CmpFPredicate.UGT if largest else arith.CmpFPredicate.ULT, element, best)
+    return arith.andi(above, arith.cmpf(arith.CmpFPredicate.ORD, best, best))
