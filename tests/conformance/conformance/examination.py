@@ -144,9 +144,19 @@ class Examination:
         elif whole.current is not None:
             yield from self._import(self._exportable(samples, whole, found), found)
         else:
-            half = len(samples) // 2
-            yield from self._import(samples[:half], found)
-            yield from self._import(samples[half:], found)
+            rest = self._without_refused_front(samples, found)
+            half = len(rest) // 2
+            for part in (rest,) if len(rest) < len(samples) else (rest[:half], rest[half:]):
+                yield from self._import(part, found)
+
+    def _without_refused_front(self, samples: list[Sample], found: dict[int, Verdict]) -> list[Sample]:
+        """Leave out the first samples as long as they fail alone, with their verdicts: often all of an op do."""
+        for number, sample in enumerate(samples):
+            alone = self._import_one([sample])
+            if isinstance(alone, _Imported):
+                return samples[number:]
+            found[sample.index] = alone.verdict
+        return []
 
     def _exportable(self, samples: list[Sample], failed: _Failed, found: dict[int, Verdict]) -> list[Sample]:
         """Return the samples that torch exports, given where it ended with all; the others get their verdicts."""

@@ -68,17 +68,18 @@ def _elements(got: torch.Tensor, eager: torch.Tensor, exact: torch.Tensor) -> st
         return _first(wrong, got, eager, exact) if wrong.any() else ""
     if got.dtype.is_complex:
         got, eager, exact = (torch.view_as_real(_complex(tensor)) for tensor in (got, eager, exact))
-    rounded = exact.to(eager.dtype).double()
     y, reference, best = got.double(), eager.double(), exact.double()
-    # Where a narrow type overflows on the way depends on where it rounds.
-    wrong = ~(_same_special(y, reference) | _same_special(y, rounded))
     finite = torch.isfinite(y) & torch.isfinite(reference) & torch.isfinite(best)
-    zero = torch.zeros_like(y)
-    error = torch.where(finite, (y - best).abs(), zero)
-    eager_error = torch.where(finite, (reference - best).abs(), zero).max()
-    size = torch.where(finite, best.abs(), zero).max()
+    error, eager_error, size = (y - best).abs(), (reference - best).abs(), best.abs()
+    if finite.all():
+        wrong = torch.zeros_like(finite)
+    else:
+        # Where a narrow type overflows on the way depends on where it rounds.
+        rounded = exact.to(eager.dtype).double()
+        wrong = ~(_same_special(y, reference) | _same_special(y, rounded))
+        error, eager_error, size = (torch.where(finite, part, 0.0) for part in (error, eager_error, size))
     info = torch.finfo(eager.dtype)
-    wrong |= error > 4 * eager_error + ROUNDINGS * info.eps * max(size.item(), info.tiny)
+    wrong |= error > 4 * eager_error.max() + ROUNDINGS * info.eps * max(size.max().item(), info.tiny)
     return _first(wrong, got, eager, exact) if wrong.any() else ""
 
 
