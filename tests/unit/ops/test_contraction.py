@@ -17,11 +17,13 @@ def test_products() -> None:
         def floats(*shape: int, dtype: torch.dtype = dtype) -> torch.Tensor:
             return draw.floats(*shape, dtype=dtype)
 
+        # A single sum of terms that cancel has no larger element to be held against.
+        vectors = [draw.floats(7, low=0.5, high=2, dtype=dtype) for _ in range(2)]
         cases += [
             Case(f"mm-{dtype}", torch.mm, [floats(13, 37), floats(37, 19)]),
             Case(f"bmm-{dtype}", torch.bmm, [floats(3, 5, 17), floats(3, 17, 9)]),
             Case(f"linear-{dtype}", F.linear, [floats(2, 3, 33), floats(21, 33), floats(21)]),
-            Case(f"vectors-{dtype}", lambda a, b, c: (a @ b, b @ c, a @ c), [floats(7), floats(7), floats(7, 5)]),
+            Case(f"vectors-{dtype}", lambda a, b, c: (a @ b, b @ c, a @ c), [*vectors, floats(7, 5)]),
             Case(f"addmm-{dtype}", torch.addmm, [floats(9), floats(6, 8), floats(8, 9)]),
         ]
     integers = [draw.integers(6, 7), draw.integers(7, 5)]
