@@ -90,8 +90,9 @@ wheel: $(STAMP)  ## build a wheel, install it elsewhere, run lit against it from
 mutation: $(STAMP)  ## judge every mutant of the GPU kernels, and write docs/mutation.md (about an hour)
 	$(BIN)/python tests/unit/runtime/simulator/mutation/mutation_table.py
 
-bench: $(STAMP)  ## speed of the models against eager and of importing, written to benchmarks/results
+bench: $(STAMP)  ## speed of models and ops against eager and of importing, written to benchmarks/results
 	$(BIN)/python benchmarks/models_cpu.py
+	$(BIN)/python benchmarks/ops_cpu.py
 	$(BIN)/python benchmarks/import_speed.py
 
 bench-gpu: $(STAMP)  ## speed on a GPU against torch, written to benchmarks/results
