@@ -78,6 +78,8 @@ def test_chebyshev_polynomials() -> None:
         Case("degrees", lambda x, n: tuple(f(x, n) for f in kinds), [x, n]),
         Case("one-degree", lambda x: tuple(f(x, 5) for f in kinds[:4]), [x]),
         Case("one-place", lambda n: kinds[1](0.3, n), [n]),
+        Case("zeros", lambda x: tuple(f(x, 1) for f in kinds), [torch.tensor([0.0])]),
+        Case("zeros-of-halves", lambda x: tuple(f(x, 1) for f in kinds), [torch.tensor([0.5])]),
     ]
     check_cases("reduction", cases)
 

@@ -63,7 +63,9 @@ def _is_odd(n: Tensor) -> Tensor:
     return torch.fmod(n, 2) != 0
 
 
-def _register(name: str, function: Callable[[Tensor, Tensor], Tensor], shifted: bool) -> None:
+def _register(
+    name: str, function: Callable[[Tensor, Tensor], Tensor], line: Callable[[Tensor], Tensor], *, shifted: bool
+) -> None:
     target = f"aten.special_{'shifted_' if shifted else ''}chebyshev_polynomial_{name}"
 
     @composes(f"{target}.default")
@@ -79,10 +81,17 @@ def _register(name: str, function: Callable[[Tensor, Tensor], Tensor], shifted: 
         )
         degree = degree.trunc()
         place = place * 2 - 1 if shifted else place
-        found = torch.where(place.isnan(), math.nan, function(degree, place))
+        # A zero of the line is one exactly; a cosine's is not.
+        found = torch.where(degree == 1, line(place), function(degree, place))
+        found = torch.where(place.isnan(), math.nan, found)
         return torch.where(degree < 0, 0.0, torch.where(degree == 0, 1.0, found)).to(dtype)
 
 
-for _name, _function in (("t", _first), ("u", _second), ("v", _third), ("w", _fourth)):
+for _name, _function, _line in (
+    ("t", _first, lambda x: x),
+    ("u", _second, lambda x: 2 * x),
+    ("v", _third, lambda x: 2 * x - 1),
+    ("w", _fourth, lambda x: 2 * x + 1),
+):
     for _shifted in (False, True):
-        _register(_name, _function, _shifted)
+        _register(_name, _function, _line, shifted=_shifted)
