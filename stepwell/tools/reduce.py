@@ -113,8 +113,9 @@ def _test_of(line: CommandLine) -> Test:
 def _reduce(line: CommandLine) -> int:
     from stepwell.dialects.context import make_context
     from stepwell.support.bindings import ir
+    from stepwell.support.counting import count_operations
     from stepwell.tools.diagnostic_printer import DiagnosticPrinter
-    from stepwell.tools.reduction import Reducer, count_operations
+    from stepwell.tools.reduction import Reducer
     from stepwell.tools.source_text import Chunk, parse_chunk, read_source
 
     test = _test_of(line)

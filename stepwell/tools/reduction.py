@@ -12,27 +12,15 @@ from typing import Any
 
 from stepwell.dialects.definition import verify as verify_definitions
 from stepwell.support.bindings import ir
+from stepwell.support.counting import count_operations
 from stepwell.support.diagnostics import collect_diagnostics
 from stepwell.tools.reduction_moves import MOVES, Move
 
-__all__ = ["Reducer", "count_operations"]
+__all__ = ["Reducer"]
 
 # Sizes that tend to keep what sizes are about: broadcast, odd, and a remainder.
 _SMALL_SIZES = (1, 2, 3)
 _SIZE = re.compile(r"(?<=[<x])(\d+)(?=x)")
-
-
-def count_operations(op: Any) -> int:
-    """Return the number of ops below ``op``."""
-    total = 0
-
-    def visit(_: Any) -> Any:
-        nonlocal total
-        total += 1
-        return ir.WalkResult.ADVANCE
-
-    op.walk(visit, ir.WalkOrder.PRE_ORDER)
-    return total - 1
 
 
 @dataclass

@@ -18,6 +18,7 @@ from stepwell.passes.base import Pass, fail, option, register_pass
 from stepwell.passes.transforms.arithmetic import Number, element_of
 from stepwell.passes.transforms.math_expansions import EXPANSIONS
 from stepwell.support.bindings import func, ir
+from stepwell.support.counting import count_operations
 
 NATIVE = frozenset(
     f"math.{name}"
@@ -88,7 +89,7 @@ def _share(uses: list[Any], module: Any, limit: int) -> bool:
         block = shared.add_entry_block()
         with ir.InsertionPoint(block):
             func.return_(_expansion(first, block.arguments))
-    if len(uses) * _count_ops(shared.operation) <= limit:
+    if len(uses) * count_operations(shared.operation) <= limit:
         shared.erase()
         return False
     shared.attributes["llvm.linkage"] = ir.Attribute.parse("#llvm.linkage<internal>", first.context)
@@ -99,18 +100,6 @@ def _share(uses: list[Any], module: Any, limit: int) -> bool:
         with use.location, ir.InsertionPoint(use):
             _replace(use, func.CallOp([result.type for result in use.results], name, list(use.operands)).results)
     return True
-
-
-def _count_ops(op: Any) -> int:
-    number = 0
-
-    def visit(_: Any) -> Any:
-        nonlocal number
-        number += 1
-        return ir.WalkResult.ADVANCE
-
-    op.walk(visit)
-    return number
 
 
 def _expansion(function: Any, operands: Iterable[Any]) -> list[Any]:

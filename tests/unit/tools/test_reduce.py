@@ -6,8 +6,9 @@ import pytest
 
 from stepwell.dialects.context import make_context
 from stepwell.support.bindings import ir
+from stepwell.support.counting import count_operations
 from stepwell.tools.reduce import main
-from stepwell.tools.reduction import Reducer, count_operations
+from stepwell.tools.reduction import Reducer
 from stepwell.tools.reduction_moves import MOVES
 
 PROGRAM = """

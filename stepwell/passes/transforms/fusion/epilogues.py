@@ -2,6 +2,8 @@
 
 From the root on, ops are taken in program order as long as they work element by element on the root's result.  Whenever
 everything taken so far flows through one op, that op is a place to stop: a kernel up to there has one result.
+
+A root of several results is joined by what computes from one of them alone.
 """
 
 from heapq import heappop, heappush
