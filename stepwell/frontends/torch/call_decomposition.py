@@ -15,7 +15,7 @@ import torch
 from torch._dispatch.python import enable_python_dispatcher
 from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
 from torch.export.graph_signature import OutputKind
-from torch.fx.experimental.symbolic_shapes import free_unbacked_symbols
+from torch.fx.experimental.symbolic_shapes import free_unbacked_symbols, rebind_unbacked
 from torch.fx.traceback import NodeSource
 from torch.utils import _pytree as pytree
 
@@ -95,6 +95,11 @@ class _Decomposition:
             return getattr(node.graph.owning_module, node.target)
         if isinstance(node.target, torch._ops.HigherOrderOperator):
             return self._copy_block(node)
+        if node.target is operator.getitem:
+            return self._item(node)
+        if node.target is torch.ops.aten.detach_.default:
+            # What torch does with constants; only gradients know of it.
+            return self._mapped(node.args[0])
         if node.op != "call_function" or is_direct_call(node, self._rules):
             return self._copy(node)
         if not isinstance(node.target, torch._ops.OpOverload) or node.target._schema.is_mutable:
@@ -132,9 +137,13 @@ class _Decomposition:
     def _mapped(self, argument: Any) -> Any:
         return torch.fx.node.map_arg(argument, self._values.__getitem__)
 
+    def _item(self, node: Any) -> Any:
+        """Return one of a call's results, complex ones included."""
+        results, place = node.args
+        found = self._values[results]
+        return self._copy(node) if isinstance(found, torch.fx.Node) else found[place]
+
     def _copy(self, node: Any) -> Any:
-        if node.target is operator.getitem and not isinstance(found := self._values[node.args[0]], torch.fx.Node):
-            return found[node.args[1]]
         made = self.graph.node_copy(node, self._values.__getitem__)
         made.meta["from_node"] = [_source(node)]
         is_change = isinstance(node.target, torch._ops.OpOverload) and node.target._schema.is_mutable
@@ -143,17 +152,18 @@ class _Decomposition:
         return made
 
     def _record(self, node: Any) -> Any:
-        if node.meta.get("unbacked_bindings"):
-            raise CannotRecordError(f"'{node.target}' reads data")
         inputs = [(other.meta.get("val"), self._values[other]) for other in node.all_input_nodes]
         tensors = [each for each in inputs if isinstance(each[0], torch.Tensor)]
+        reads = bool(node.meta.get("unbacked_bindings"))
         known = free_unbacked_symbols([value for value, _ in inputs if isinstance(value, torch.Tensor | torch.SymInt)])
         origin = Origin(node.target, node.name, {**node.meta, "from_node": [_source(node)]})
-        recorder = CallRecorder(self.graph, self._table, self._rules, origin, tensors, known)
+        recorder = CallRecorder(self.graph, self._table, self._rules, origin, tensors, known, reads_sizes=reads)
         args, kwargs = _values_of(node.args), _values_of(node.kwargs)
         with torch.no_grad(), enable_python_dispatcher(), self._mode, self._without_new_sizes():
             try:
                 result = recorder.run(node.target, args, kwargs)
+                # What the call reads has a symbol in the program, and got another one now.
+                rebind_unbacked(self._mode.shape_env, node, result)
             except Exception as error:  # whatever a decomposition meets; the trace of the whole program says it, too
                 raise CannotRecordError(f"'{node.target}': {error}") from error
         found = recorder.of(result)

@@ -15,6 +15,8 @@ from torch.fx.experimental.symbolic_shapes import free_unbacked_symbols
 from torch.utils import _pytree as pytree
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from stepwell.frontends.torch.in_place import functional_overload
+from stepwell.frontends.torch.new_nodes import new_call
 from stepwell.frontends.torch.registry import ImportRules
 
 _COMPOSITE = torch._C.DispatchKey.CompositeImplicitAutograd
@@ -56,6 +58,7 @@ class CallRecorder(TorchDispatchMode):
         origin: of the call that is decomposed.
         tensors: the call's operands, and their nodes in the graph.
         data_sizes: symbols of sizes that depend on data, and are known before the call.
+        reads_sizes: let the call give tensors of more such sizes.
     """
 
     supports_higher_order_operators = True
@@ -68,6 +71,8 @@ class CallRecorder(TorchDispatchMode):
         origin: Origin,
         tensors: Sequence[tuple[torch.Tensor, Any]],
         data_sizes: Set[Any],
+        *,
+        reads_sizes: bool = False,
     ) -> None:
         super().__init__()
         self._nodes: list[Any] = []
@@ -76,6 +81,7 @@ class CallRecorder(TorchDispatchMode):
         self._rules = rules
         self._origin = origin
         self._data_sizes = data_sizes
+        self._reads_sizes = reads_sizes
         # Tensors are kept alive beside their nodes, so that no id means two of them.
         self._known = {id(tensor): (tensor, node) for tensor, node in tensors}
         self._operands = frozenset(self._known)
@@ -116,15 +122,17 @@ class CallRecorder(TorchDispatchMode):
 
     def drop_unused(self, results: Any) -> None:
         """Take out the nodes that no result needs, where ``results`` is what ``of`` returned."""
-        needed = set(pytree.tree_leaves(results))
+        needed = {leaf for leaf in pytree.tree_leaves(results) if isinstance(leaf, torch.fx.Node)}
         for node in reversed(self._nodes):
             if not node.users and node not in needed and not _is_effect(node.target):
                 self._graph.erase_node(node)
 
     def _record(self, func: Any, args: Any, kwargs: Any) -> Any:
         result = func(*args, **kwargs)
-        if free_unbacked_symbols(result) - self._data_sizes:
-            raise CannotRecordError(f"'{func}' reads data")
+        if read := free_unbacked_symbols(result) - self._data_sizes:
+            if not self._reads_sizes or isinstance(result, torch.SymInt | torch.SymFloat | torch.SymBool):
+                raise CannotRecordError(f"'{func}' reads data")
+            self._data_sizes |= read
         if isinstance(result, torch.Tensor):
             self._keep(result, self._new(func, args, kwargs, result))
         elif _is_effect(func):
@@ -173,11 +181,10 @@ class CallRecorder(TorchDispatchMode):
 
     def _record_change(self, func: Any, args: Any, kwargs: Any) -> Any:
         """Record the op that returns a new tensor, or its parts, for one that changes a tensor without other views."""
-        name = func._schema.name.partition("::")[2]
-        functional = getattr(getattr(torch.ops, func.namespace), name[:-1], None) if name.endswith("_") else None
-        overload = getattr(functional, func._overloadname, None)
-        is_own = id(args[0]) not in self._operands and self._views[_storage(args[0])] == 1
-        if overload is None or not is_own:
+        overload = functional_overload(func)
+        # A change of the shape alone is seen by no other view.
+        is_alone = torch.Tag.inplace_view in func.tags or self._views[_storage(args[0])] == 1
+        if overload is None or id(args[0]) in self._operands or not is_alone:
             raise CannotRecordError(f"'{func}' changes a tensor in place")
         changed = args[0]
         result = self.__torch_dispatch__(overload, (), args, kwargs)
@@ -194,9 +201,7 @@ class CallRecorder(TorchDispatchMode):
         name = self._origin.name
         if target is not self._origin.target:
             name += f"_{getattr(target, '__name__', str(target)).partition('.')[0]}"
-        node = self._graph.create_node("call_function", target, name=name)
-        # Not above, where torch warns of sizes that are no nodes.
-        node.args, node.kwargs = self.of(args), self.of(kwargs)
+        node = new_call(self._graph, target, self.of(args), self.of(kwargs), name)
         node.meta = {**self._origin.meta, "val": value}
         self._nodes.append(node)
         return node

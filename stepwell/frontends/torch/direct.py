@@ -37,8 +37,8 @@ def is_direct(program: Any, rules: ImportRules = DEFAULT_RULES) -> bool:
 
 def is_direct_call(node: Any, rules: ImportRules) -> bool:
     """Return whether a call can be converted as it is."""
-    if involves_complex(node):
-        # What is computed with complex numbers is rewritten first.
+    if involves_complex(node) and not isinstance(node.meta.get("val"), torch.SymInt):
+        # What is computed with complex numbers is rewritten first; their sizes are sizes like others.
         return False
     target = str(node.target)
     partial = PARTIAL_COMPOSITIONS.get(target)

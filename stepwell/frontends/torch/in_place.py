@@ -45,17 +45,30 @@ class FunctionalCall:
 
 def functional_call(node: Any, rules: ImportRules) -> FunctionalCall | None:
     """Return the functional form of a call that changes a tensor of its own in place, and that has a converter."""
-    overload = node.target
-    if not isinstance(overload, torch._ops.OpOverload) or not overload._schema.is_mutable:
+    if not isinstance(node.target, torch._ops.OpOverload) or not node.target._schema.is_mutable:
         return None
-    name = overload._schema.name.partition("::")[2]
-    if not name.endswith("_") or name.endswith("__") or not node.args or not _is_own(node.args[0], rules):
+    functional = functional_overload(node.target)
+    if functional is None or not node.args or not _is_own(node.args[0], rules):
         return None
-    packet = getattr(getattr(torch.ops, overload.namespace), name[:-1], None)
-    functional = getattr(packet, overload._overloadname, None) if packet is not None else None
     target = str(functional)
     is_plain = rules.converter(target) is not None and target not in DIRECT_CONVERTERS
     return FunctionalCall(functional, node.args, node.kwargs, node.meta, node.name) if is_plain else None
+
+
+def functional_overload(overload: Any) -> Any | None:
+    """Return the overload that takes what one takes which changes its first argument, and returns a new tensor."""
+    name = overload._schema.name.partition("::")[2]
+    if not name.endswith("_") or name.endswith("__"):
+        return None
+    packet = getattr(getattr(torch.ops, overload.namespace), name[:-1], None)
+    names = packet.overloads() if packet is not None else ()
+    # They are named alike but for the old ones: transpose_.default and transpose.int.
+    candidates = [getattr(packet, name) for name in sorted(names, key=lambda name: name != overload._overloadname)]
+    return next((each for each in candidates if _takes(each) == _takes(overload)), None)
+
+
+def _takes(overload: Any) -> list[tuple[str, str, Any]]:
+    return [(argument.name, str(argument.type), argument.default_value) for argument in overload._schema.arguments]
 
 
 def _is_own(node: Any, rules: ImportRules) -> bool:

@@ -144,13 +144,18 @@ class Examination:
         elif whole.current is not None:
             yield from self._import(self._exportable(samples, whole, found), found)
         else:
-            rest = self._without_refused_front(samples, found)
+            rest = self._without_failing(samples, whole, found)
             half = len(rest) // 2
             for part in (rest,) if len(rest) < len(samples) else (rest[:half], rest[half:]):
                 yield from self._import(part, found)
 
-    def _without_refused_front(self, samples: list[Sample], found: dict[int, Verdict]) -> list[Sample]:
-        """Leave out the first samples as long as they fail alone, with their verdicts: often all of an op do."""
+    def _without_failing(self, samples: list[Sample], whole: _Failed, found: dict[int, Verdict]) -> list[Sample]:
+        """Leave out samples that fail alone, with their verdicts: often the first ones of an op do, or all."""
+        if whole.verdict.kind == NOT_EXPORTED:
+            # Cheap to find out, and often every other one.
+            outcomes = {sample.index: self._export([sample]) for sample in samples}
+            found |= {index: failed.verdict for index, failed in outcomes.items() if isinstance(failed, _Failed)}
+            return [sample for sample in samples if sample.index not in found]
         for number, sample in enumerate(samples):
             alone = self._import_one([sample])
             if isinstance(alone, _Imported):

@@ -57,7 +57,16 @@ FUNCTIONS: list[Callable[[torch.Tensor], Any]] = [
     without_gradients,
     # A size that depends on data, which is known before the calls.
     lambda x: torch.sinc(x[x > 0]).sum(),
+    # Sizes that the calls themselves read.
+    lambda x: torch.block_diag(torch.argwhere(x > 0)),
+    lambda x: torch.unique((x > 0).long(), dim=0, return_counts=True),
     lambda x: nn.functional.huber_loss(x, x * 2, reduction="none").mul_(2).sum(),
+    # The op that changes nothing has another name than the one that changes the shape.
+    lambda x: torch.quantile(x, torch.tensor([0.3, 0.6]), dim=1),
+    # Some of several complex results, complex constants, and sizes of complex tensors.
+    lambda x: torch.linalg.qr(torch.complex(x, x + 1)).R.abs(),
+    lambda x: torch.tensor([1j, 2.0]) * x[0, 0],
+    lambda x: torch.complex(x, x).square().reshape(x.shape[0] * x.shape[1]),
     # A loop inside a decomposition.
     lambda x: torch.linalg.det(x.mT @ x + 9 * torch.eye(5)),
     lambda x: (torch.logspace(0.0, 1.0, 3), x.std(0), 4),
@@ -139,8 +148,8 @@ class Counting(nn.Module):
         nn.BatchNorm1d(3).train(),
         # A change that another view of the tensor sees.
         lambda x: [y := x + 1, y.view(-1), y.add_(1), nn.functional.huber_loss(x, y)][1],
-        # What depends on data.
-        lambda x: torch.block_diag(torch.argwhere(x > 0)),
+        # Numbers that a call reads.
+        lambda x: torch.tensor_split(x, torch.tensor([1, 3]))[1] + 0,
     ],
 )
 def test_what_needs_a_trace(function: Any) -> None:

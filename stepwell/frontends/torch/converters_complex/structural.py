@@ -11,6 +11,7 @@ from stepwell.frontends.torch.complex_values import ComplexTensor, converts_comp
 from stepwell.frontends.torch.converters.creation import full_like
 from stepwell.frontends.torch.converters.shape import rank_of, shape_of, slice_along, slice_range
 from stepwell.frontends.torch.importer import Importer
+from stepwell.frontends.torch.new_nodes import new_call
 from stepwell.frontends.torch.registry import CONVERTERS
 from stepwell.support.bindings import ir
 from stepwell.support.dtypes import DType
@@ -188,7 +189,7 @@ def part_node(node: Any) -> Any:
         return value.real if isinstance(value, complex) else value
 
     arguments, options = (torch.fx.node.map_aggregate(item, operand) for item in (node.args, dict(node.kwargs)))
-    return _with_value(graph.call_function(node.target, arguments, options), node)
+    return _with_value(new_call(graph, node.target, arguments, options), node)
 
 
 def _with_value(twin: Any, node: Any) -> Any:
