@@ -66,6 +66,17 @@ def test_results_in_float64_may_be_off_by_what_a_rounding_changes() -> None:
     assert "7 of 7 elements differ" in _fault("flat", flat, (flat.call(flat.tensors) + 1e-8, flat.tensors))
 
 
+def test_sums_may_be_off_by_roundings_of_their_terms() -> None:
+    cancelling = _sample(0, torch.mean, torch.tensor([1e4, -1e4, 1.0]))
+    eager = cancelling.call(cancelling.tensors)
+    assert not _fault("mean", cancelling, (eager + 1e-3, cancelling.tensors))
+    assert "1 of 1 elements differ" in _fault("mean", cancelling, (eager + 1, cancelling.tensors))
+    assert "1 of 1 elements differ" in _fault("amax", cancelling, (eager + 1e-3, cancelling.tensors))
+    plain = _sample(0, torch.mean, torch.tensor([1.0, 2.0]))
+    assert "1 of 1 elements differ" in _fault("mean", plain, (plain.call(plain.tensors) + 1e-3, plain.tensors))
+    assert "dtype torch.float64" in _fault("mean", plain, (plain.call(plain.tensors).double(), plain.tensors))
+
+
 def test_samples_of_a_kind_share_a_program() -> None:
     x = torch.rand(4, 4)
     batch = [_sample(0, torch.sin, x), _sample(1, torch.sin, torch.rand(4, 4)), _sample(2, torch.sin, x.t())]

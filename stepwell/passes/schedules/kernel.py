@@ -4,7 +4,9 @@ A kernel is a module with one ``func.func`` on tensors.  All sizes are known to 
 symbols, so that a schedule reasons about dynamic shapes as it does about static ones.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from stepwell.passes.schedules.indexing import ONE, ZERO, coefficient, product
@@ -75,6 +77,11 @@ class Kernel:
         else:
             kernel.result_shapes = tuple(kernel.shape(result) for result in results)
         return kernel
+
+    @cached_property
+    def ops(self) -> list[Any]:
+        """The ops that the results are computed from, operands before users."""
+        return reachable(self.results)
 
     def shape(self, value: Any) -> tuple[Expr, ...]:
         """Return the shape of a tensor of the kernel."""
@@ -253,6 +260,41 @@ def kept_dims(result_type: Any, sizes: tuple[Expr, ...]) -> list[bool]:
 def reassociation(op: Any) -> list[list[int]]:
     """Return the groups of dims that a reshape joins or splits."""
     return [[dim.value for dim in group] for group in op.attributes["reassociation"]]
+
+
+def reachable(values: Iterable[Any]) -> list[Any]:
+    """Return the ops that ``values`` are computed from, operands before users."""
+    ordered: dict[Any, None] = {}
+
+    def visit(value: Any) -> None:
+        op = defining(value)
+        if op is None or op in ordered:
+            return
+        for operand in (*op.operands, *_captured(op)):
+            visit(operand)
+        ordered[op] = None
+
+    for value in values:
+        visit(value)
+    return list(ordered)
+
+
+def _captured(op: Any) -> list[Any]:
+    """Return the values of the function that the regions of ``op`` use."""
+    found: list[Any] = []
+
+    def look(inner: Any) -> Any:
+        for operand in inner.operands:
+            owner = operand.owner
+            if not isinstance(owner, ir.Block) and owner.operation.parent == op.parent:
+                found.append(operand)
+        return ir.WalkResult.ADVANCE
+
+    for region in op.regions:
+        for block in region.blocks:
+            for inner in block.operations:
+                inner.operation.walk(look)
+    return found
 
 
 def strip_reshapes(value: Any) -> Any:

@@ -12,10 +12,10 @@ from stepwell.passes.schedules.kernel import (
     indexing_maps,
     is_reduction,
     iterator_types,
+    reachable,
     strip_reshapes,
 )
 from stepwell.passes.schedules.nest import Names, Nest
-from stepwell.passes.schedules.rule import reachable
 from stepwell.support.bindings import ir
 from stepwell.support.symbolic import Expr
 
@@ -33,7 +33,7 @@ class RowSpace:
     def __init__(self, kernel: Kernel) -> None:
         self.kernel = kernel
         self.names = Names()
-        self.reductions = [op for op in reachable(kernel.results) if is_reduction(op)]
+        self.reductions = [op for op in kernel.ops if is_reduction(op)]
         if not self.reductions:
             raise Refusal("the kernel holds no reduction")
         self.extents = list(kernel.shape(self.reductions[0].results[0]))

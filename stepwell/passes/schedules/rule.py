@@ -4,7 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from typing import Any, ClassVar
 
-from stepwell.passes.schedules.kernel import Kernel, defining
+from stepwell.passes.schedules.kernel import Kernel
 from stepwell.support.bindings import ir
 from stepwell.support.target import Target
 
@@ -42,38 +42,3 @@ def note_schedule(function: Any, schedule: str, reasons: Iterable[str]) -> None:
     """Record on a scheduled function by which rule it was built, and why so."""
     function.attributes["stepwell.schedule"] = ir.StringAttr.get(schedule)
     function.attributes["stepwell.reasons"] = ir.ArrayAttr.get([ir.StringAttr.get(text) for text in reasons])
-
-
-def reachable(values: Iterable[Any]) -> list[Any]:
-    """Return the ops that ``values`` are computed from, operands before users."""
-    ordered: dict[Any, None] = {}
-
-    def visit(value: Any) -> None:
-        op = defining(value)
-        if op is None or op in ordered:
-            return
-        for operand in (*op.operands, *_captured(op)):
-            visit(operand)
-        ordered[op] = None
-
-    for value in values:
-        visit(value)
-    return list(ordered)
-
-
-def _captured(op: Any) -> list[Any]:
-    """Return the values of the function that the regions of ``op`` use."""
-    found: list[Any] = []
-
-    def look(inner: Any) -> Any:
-        for operand in inner.operands:
-            owner = operand.owner
-            if not isinstance(owner, ir.Block) and owner.operation.parent == op.parent:
-                found.append(operand)
-        return ir.WalkResult.ADVANCE
-
-    for region in op.regions:
-        for block in region.blocks:
-            for inner in block.operations:
-                inner.operation.walk(look)
-    return found

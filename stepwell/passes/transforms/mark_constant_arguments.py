@@ -41,14 +41,16 @@ class MarkConstantArgumentsPass(Pass):
         table = {function.attributes["sym_name"].value: function for function in called}
         users = Counter(name for function in called for step in steps(function) for name in set(step.functions))
         for function in called:
+            given = [each for step in steps(function) for each in kept_inputs(step) if users[each[0]] == 1]
+            if not given:
+                continue
             try:
                 flow = Flow(function)
             except Refusal as refusal:
                 fail(function, str(refusal))
-            for step in steps(function):
-                for name, number, value in kept_inputs(step):
-                    if users[name] == 1 and flow.is_constant_value(value):
-                        _mark(table[name], number)
+            for name, number, value in given:
+                if flow.is_constant_value(value):
+                    _mark(table[name], number)
 
 
 def _steps_of(op: Any) -> Any:

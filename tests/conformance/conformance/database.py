@@ -16,7 +16,8 @@ from torch.testing._internal import common_utils
 from torch.testing._internal.opinfo import core as opinfo
 from torch.utils import _pytree as pytree
 
-DTYPES = ("float32", "float16", "bfloat16", "float64", "int64", "bool", "complex64")
+# In this order a run takes them: what is quick comes last, so that no process waits long for another's last op.
+DTYPES = ("float32", "float16", "bfloat16", "float64", "complex64", "int64", "bool")
 DEFAULT_SEED = 2026
 # How many samples of each op are run with a dtype where nobody says otherwise; None for all of them.
 BOUNDS: dict[str, int | None] = {
@@ -74,6 +75,13 @@ CANCELLING_TOLERANCE = 1e-11
 # Sums of terms of this size that cancel, where a result may be off by the rounding of a term: a short window of
 # Nuttall's holds 0.3635819 - 0.4891775 + 0.1365995 - 0.0106411 = 0.0003628, and eager's sum is itself off by 3e-9.
 TERMS = {"signal.windows.nuttall": 0.5}
+
+# Sums of arguments, of which a sample may be one alone: where its terms cancel, the result may be off by roundings of
+# the same sum of their sizes.
+SUMS = {
+    *("dot", "inner", "linalg.vecdot", "masked.mean", "masked.sum", "mean", "mv", "nanmean", "nansum", "std_mean"),
+    *("std_mean.unbiased", "sum", "sum_to_size", "trace", "var_mean", "var_mean.unbiased", "vdot"),
+}
 
 
 @dataclass(frozen=True)

@@ -8,11 +8,11 @@ from stepwell.passes.schedules.abi import OpenKernel
 from stepwell.passes.schedules.cpu.machine import GRAIN_WORK, lanes_for
 from stepwell.passes.schedules.elements import Elements
 from stepwell.passes.schedules.indexing import ONE, ZERO, coefficient, product
-from stepwell.passes.schedules.kernel import Kernel, Refusal, is_reduction
+from stepwell.passes.schedules.kernel import Kernel, Refusal, is_reduction, reachable
 from stepwell.passes.schedules.loops import LaneLoop, delinearise, effect, write_loops
 from stepwell.passes.schedules.nest import Nest, best_lane, known_extent
 from stepwell.passes.schedules.result_nests import ResultNest, result_nests
-from stepwell.passes.schedules.rule import Rule, reachable
+from stepwell.passes.schedules.rule import Rule
 from stepwell.support.symbolic import Expr
 from stepwell.support.target import Target
 
@@ -62,7 +62,7 @@ class PointwiseRule(Rule):
 
     def parameters(self, kernel: Kernel, target: Target) -> PointwiseParameters:
         """Group results by shape and choose lanes, blocks and grain for each group."""
-        ops = reachable(kernel.results)
+        ops = kernel.ops
         if any(is_reduction(op) for op in ops):
             raise Refusal("the kernel holds a reduction")
         groups = choose_groups(kernel, target, list(range(len(kernel.results))))

@@ -19,7 +19,7 @@ from stepwell.passes.schedules.indexing import ONE, Ranges
 from stepwell.passes.schedules.kernel import Kernel
 from stepwell.passes.schedules.nest import Nest, best_lane, filled, known_extent
 from stepwell.passes.schedules.row_space import RowSpace
-from stepwell.passes.schedules.rule import Rule, reachable
+from stepwell.passes.schedules.rule import Rule
 from stepwell.support.target import Target
 
 # Accumulators per loop that hide the latency of the combining op: 4 cycles, 2 per cycle, halved for their registers.
@@ -37,7 +37,7 @@ class RowsRule(Rule):
         """Find the row space, then choose lanes, accumulators, kept rows and grain."""
         space = RowSpace(kernel)
         nests = [nest.merged() for nest in space.nests]
-        lanes = lanes_for(kernel, target, reachable(kernel.results))
+        lanes = lanes_for(kernel, target, kernel.ops)
         within = [best_lane(_scalar_if_unjoinable(nest), lanes) for nest in nests]
         lane_of = tuple(lane for lane, _ in within)
         costs: dict[int | None, float] = {

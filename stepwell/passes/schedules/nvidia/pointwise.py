@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 from stepwell.passes.schedules.abi import OpenKernel, bytes_of
 from stepwell.passes.schedules.elements import Elements
-from stepwell.passes.schedules.kernel import Kernel, Refusal, is_reduction
+from stepwell.passes.schedules.kernel import Kernel, Refusal, is_reduction, reachable
 from stepwell.passes.schedules.nvidia.machine import occupancy, waves
 from stepwell.passes.schedules.nvidia.pointwise_code import write_group
 from stepwell.passes.schedules.nvidia.pointwise_tiles import Space, Tile, choose_space, choose_tile
@@ -20,7 +20,7 @@ from stepwell.passes.schedules.nvidia.transposition import (
 )
 from stepwell.passes.schedules.nvidia.wide_access import Wide, widest
 from stepwell.passes.schedules.result_nests import ResultNest, result_nests
-from stepwell.passes.schedules.rule import Rule, reachable
+from stepwell.passes.schedules.rule import Rule
 from stepwell.support.target import Target
 
 
@@ -58,7 +58,7 @@ class PointwiseRule(Rule):
 
     def parameters(self, kernel: Kernel, target: Target) -> PointwiseParameters:
         """Group results by shape and choose vectors and tiles for each group."""
-        if any(is_reduction(op) for op in reachable(kernel.results)):
+        if any(is_reduction(op) for op in kernel.ops):
             raise Refusal("the kernel holds a reduction")
         groups = choose_groups(kernel, target, range(len(kernel.results)))
         return PointwiseParameters(groups, tuple(describe(group, target) for group in groups))

@@ -7,13 +7,12 @@ from typing import Any
 from stepwell.passes.schedules.abi import bytes_of
 from stepwell.passes.schedules.analysis import Uses
 from stepwell.passes.schedules.indexing import ONE
-from stepwell.passes.schedules.kernel import Kernel
+from stepwell.passes.schedules.kernel import Kernel, reachable
 from stepwell.passes.schedules.nest import Nest, known_extent
 from stepwell.passes.schedules.nvidia.grid import WARP
 from stepwell.passes.schedules.nvidia.reduction_join import Arrangement
 from stepwell.passes.schedules.nvidia.rows_phases import Phase, RowWork
 from stepwell.passes.schedules.nvidia.wide_access import Wide, widest
-from stepwell.passes.schedules.rule import reachable
 from stepwell.support.symbolic import Expr
 from stepwell.support.target import Target
 

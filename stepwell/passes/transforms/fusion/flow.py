@@ -8,7 +8,7 @@ from typing import Any
 
 from stepwell.passes.schedules.abi import bytes_of
 from stepwell.passes.schedules.kernel import Kernel, Refusal
-from stepwell.passes.transforms.fusion.nodes import OTHER, UNIT, Access, Kind, Node, make_node
+from stepwell.passes.transforms.fusion.nodes import OTHER, UNIT, Access, Kind, LoopTable, Node, make_node
 from stepwell.support.bindings import ir
 from stepwell.support.symbolic import Expr
 
@@ -45,7 +45,8 @@ class Flow:
     def __init__(self, function: Any) -> None:
         self.kernel = Kernel.of(function)
         *body, self.terminator = [op.operation for op in function.regions[0].blocks[0].operations]
-        self.nodes = [make_node(number, op) for number, op in enumerate(body)]
+        loops = LoopTable()
+        self.nodes = [make_node(number, op, loops) for number, op in enumerate(body)]
         self.producer: dict[Any, Node] = {}
         self.node = {node.op: node for node in self.nodes}
         self.needed: set[Node] = set()

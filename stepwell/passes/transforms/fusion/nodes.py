@@ -94,9 +94,31 @@ class Node:
     users: list["Node"] = field(default_factory=list)
 
 
-def make_node(number: int, op: Any) -> Node:
+@dataclass(frozen=True)
+class LoopTable:
+    """The loops of a function's generics; many have the same attributes, and each of those is read once."""
+
+    _accesses: dict[Any, list[tuple[int, ...]]] = field(default_factory=dict)
+    _iterators: dict[Any, list[str]] = field(default_factory=dict)
+
+    def accesses(self, op: Any) -> list[tuple[int, ...]]:
+        """Return which element of each operand an iteration reads or writes."""
+        attribute = op.attributes["indexing_maps"]
+        if attribute not in self._accesses:
+            self._accesses[attribute] = [_access(map_) for map_ in indexing_maps(op)]
+        return self._accesses[attribute]
+
+    def iterators(self, op: Any) -> list[str]:
+        """Return "parallel" or "reduction" for each loop."""
+        attribute = op.attributes["iterator_types"]
+        if attribute not in self._iterators:
+            self._iterators[attribute] = iterator_types(op)
+        return self._iterators[attribute]
+
+
+def make_node(number: int, op: Any, loops: LoopTable) -> Node:
     """Classify a top-level op of a function."""
-    node = _classify(number, op)
+    node = _classify(number, op, loops)
     if len(op.regions):
         node.captured = tuple(dict.fromkeys(captured_values(op)))
         tensors = [value for value in node.captured if isinstance(value.type, ir.RankedTensorType)]
@@ -106,7 +128,7 @@ def make_node(number: int, op: Any) -> Node:
     return node
 
 
-def _classify(number: int, op: Any) -> Node:
+def _classify(number: int, op: Any, loops: LoopTable) -> Node:
     name = op.name
     results = list(op.results)
     tensors = [result for result in results if isinstance(result.type, ir.RankedTensorType)]
@@ -124,16 +146,16 @@ def _classify(number: int, op: Any) -> Node:
         sources = list(op.operands)[: 2 if name == "tensor.insert_slice" else None]
         return Node(number, op, Kind.JOIN, tuple(Read(value, None) for value in sources), rank, tuple(range(rank)))
     if name == "linalg.generic":
-        return _generic(number, op)
+        return _generic(number, op, loops)
     operands = [value for value in op.operands if isinstance(value.type, ir.RankedTensorType)]
     reads = [Read(value, None, captured=True) for value in operands]
     return Node(number, op, Kind.LOOP, tuple(reads))
 
 
-def _generic(number: int, op: Any) -> Node:
-    maps = [_access(map_) for map_ in indexing_maps(op)]
+def _generic(number: int, op: Any, loops: LoopTable) -> Node:
+    maps = loops.accesses(op)
     inputs = len(op.operands) - len(op.results)
-    iterators = iterator_types(op)
+    iterators = loops.iterators(op)
     names = [child.operation.name for child in op.regions[0].blocks[0].operations]
     cost = sum(0 if n in _FREE_IN_BODY else 1 if n in _SIMPLE else EXPENSIVE for n in names)
     checks = "cf.assert" in names
