@@ -8,11 +8,11 @@ a worker.
 import ctypes
 from collections.abc import Iterator
 from contextlib import contextmanager
-from ctypes import POINTER, byref, c_char_p, c_int, c_size_t, c_uint, c_void_p
-from functools import cache
+from ctypes import byref, c_uint, c_void_p
 from typing import Any
 
-from stepwell.support.bindings import llvm_library_path
+from stepwell.support.llvm_c import llvm_c
+from stepwell.support.llvm_masked_stores import store_single_lanes
 
 # Of llvm-c/TargetMachine.h.
 _LEVEL_DEFAULT = 2
@@ -21,57 +21,14 @@ _RELOCATION_PIC = 2
 _CODE_MODEL_SMALL = 3
 _OBJECT_FILE = 1
 
-# Name -> (result, parameters); what is not here is not called.
-_FUNCTIONS: dict[str, tuple[Any, list[Any]]] = {
-    "LLVMContextCreate": (c_void_p, []),
-    "LLVMContextDispose": (None, [c_void_p]),
-    "LLVMCreateMemoryBufferWithMemoryRangeCopy": (c_void_p, [c_char_p, c_size_t, c_char_p]),
-    "LLVMCreatePassBuilderOptions": (c_void_p, []),
-    "LLVMCreateTargetMachine": (c_void_p, [c_void_p, c_char_p, c_char_p, c_char_p, c_int, c_int, c_int]),
-    "LLVMDisposeErrorMessage": (None, [c_void_p]),
-    "LLVMDisposeMemoryBuffer": (None, [c_void_p]),
-    "LLVMDisposeMessage": (None, [c_void_p]),
-    "LLVMDisposeModule": (None, [c_void_p]),
-    "LLVMDisposePassBuilderOptions": (None, [c_void_p]),
-    "LLVMDisposeTargetMachine": (None, [c_void_p]),
-    "LLVMGetBufferSize": (c_size_t, [c_void_p]),
-    "LLVMGetBufferStart": (c_void_p, [c_void_p]),
-    "LLVMGetErrorMessage": (c_void_p, [c_void_p]),
-    "LLVMGetVersion": (None, [POINTER(c_uint), POINTER(c_uint), POINTER(c_uint)]),
-    "LLVMGetTargetFromTriple": (c_int, [c_char_p, POINTER(c_void_p), POINTER(c_void_p)]),
-    "LLVMInitializeX86AsmPrinter": (None, []),
-    "LLVMInitializeX86Target": (None, []),
-    "LLVMInitializeX86TargetInfo": (None, []),
-    "LLVMInitializeX86TargetMC": (None, []),
-    # It takes the buffer over, whatever comes of it.
-    "LLVMParseIRInContext": (c_int, [c_void_p, c_void_p, POINTER(c_void_p), POINTER(c_void_p)]),
-    "LLVMRunPasses": (c_void_p, [c_void_p, c_char_p, c_void_p, c_void_p]),
-    "LLVMTargetMachineEmitToMemoryBuffer": (
-        c_int,
-        [c_void_p, c_void_p, c_int, POINTER(c_void_p), POINTER(c_void_p)],
-    ),
-}
-
 
 class LlvmError(Exception):
     """LLVM refuses what it was given; the text is its own message."""
 
 
-@cache
-def _library() -> Any:
-    """Return the library with its x86 target ready."""
-    library = ctypes.CDLL(str(llvm_library_path()), mode=ctypes.RTLD_GLOBAL)
-    for name, (result, parameters) in _FUNCTIONS.items():
-        function = getattr(library, name)
-        function.restype, function.argtypes = result, parameters
-    for part in ("TargetInfo", "Target", "TargetMC", "AsmPrinter"):
-        getattr(library, f"LLVMInitializeX86{part}")()
-    return library
-
-
 @contextmanager
 def _machine(triple: str, cpu: str) -> Iterator[c_void_p]:
-    library = _library()
+    library = llvm_c()
     target, message = c_void_p(), c_void_p()
     if library.LLVMGetTargetFromTriple(triple.encode(), byref(target), byref(message)):
         raise LlvmError(_take_text(message))
@@ -87,7 +44,7 @@ def _machine(triple: str, cpu: str) -> Iterator[c_void_p]:
 def llvm_version() -> str:
     """Return the version of the library, such as ``22.1.8``; raises OSError where it cannot be loaded."""
     parts = (c_uint(), c_uint(), c_uint())
-    _library().LLVMGetVersion(*map(byref, parts))
+    llvm_c().LLVMGetVersion(*map(byref, parts))
     return ".".join(str(part.value) for part in parts)
 
 
@@ -103,13 +60,14 @@ def compile_object(llvm_ir: str, *, triple: str, cpu: str, passes: str = "defaul
     Raises:
         LlvmError: the text is no module, or LLVM has no code for it.
     """
-    library = _library()
+    library = llvm_c()
     with _machine(triple, cpu) as machine:
         context = library.LLVMContextCreate()
         try:
             module = _parse(llvm_ir, context)
             try:
                 _run_passes(module, passes, machine)
+                store_single_lanes(module, context)
                 return _emit(module, machine)
             finally:
                 library.LLVMDisposeModule(module)
@@ -119,15 +77,15 @@ def compile_object(llvm_ir: str, *, triple: str, cpu: str, passes: str = "defaul
 
 def _parse(llvm_ir: str, context: Any) -> c_void_p:
     data = llvm_ir.encode()
-    buffer = _library().LLVMCreateMemoryBufferWithMemoryRangeCopy(data, len(data), b"kernel")
+    buffer = llvm_c().LLVMCreateMemoryBufferWithMemoryRangeCopy(data, len(data), b"kernel")
     module, message = c_void_p(), c_void_p()
-    if _library().LLVMParseIRInContext(context, buffer, byref(module), byref(message)):
+    if llvm_c().LLVMParseIRInContext(context, buffer, byref(module), byref(message)):
         raise LlvmError(_take_text(message))
     return module
 
 
 def _run_passes(module: c_void_p, passes: str, machine: c_void_p) -> None:
-    library = _library()
+    library = llvm_c()
     options = library.LLVMCreatePassBuilderOptions()
     try:
         error = library.LLVMRunPasses(module, passes.encode(), machine, options)
@@ -142,7 +100,7 @@ def _run_passes(module: c_void_p, passes: str, machine: c_void_p) -> None:
 
 
 def _emit(module: c_void_p, machine: c_void_p) -> bytes:
-    library = _library()
+    library = llvm_c()
     buffer, message = c_void_p(), c_void_p()
     if library.LLVMTargetMachineEmitToMemoryBuffer(machine, module, _OBJECT_FILE, byref(message), byref(buffer)):
         raise LlvmError(_take_text(message))
@@ -160,5 +118,5 @@ def _take_text(message: c_void_p) -> str:
     """Return a message that LLVM hands over, and free it."""
     text = _text(message.value)
     if message.value:
-        _library().LLVMDisposeMessage(message)
+        llvm_c().LLVMDisposeMessage(message)
     return text

@@ -22,7 +22,8 @@ def test_sizes(size: int) -> None:
     ]
     for found, wanted in pairs:
         assert found.dtype is wanted.dtype
-        assert (found - wanted).abs().max() <= 1e-14 * wanted.abs().max()
+        # Ours are off by 1e-15; torch's, on processors where it calls MKL, by up to 5e-14: so is a c2r of 522.
+        assert (found - wanted).abs().max() <= 1e-13 * wanted.abs().max()
 
 
 _WAYS = [(0, True), (1, False), (2, True)]
