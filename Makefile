@@ -51,7 +51,7 @@ conformance: $(STAMP)  ## torch's OpInfo database, every op and dtype, and docs/
 	PYTHONPATH=tests/conformance $(BIN)/python -m conformance --write $(ARGS)
 
 conformance-whole: export SAMPLES = 0
-conformance-whole: conformance  ## the same with every sample of every dtype (41 minutes)
+conformance-whole: conformance  ## the same with every sample of every dtype (half an hour)
 
 # EVERY=1 takes all ops, which takes hours.
 conformance-gpu: $(STAMP)  ## the same on the simulated GPU: one sample of every twelfth op (about 10 minutes)
