@@ -145,6 +145,9 @@ class _Decomposition:
 
     def _copy(self, node: Any) -> Any:
         made = self.graph.node_copy(node, self._values.__getitem__)
+        if node.op == "placeholder":
+            # The signature names it; a graph makes `input_1` of `input`, which is one of Python's own names.
+            made.name = node.name
         made.meta["from_node"] = [_source(node)]
         is_change = isinstance(node.target, torch._ops.OpOverload) and node.target._schema.is_mutable
         if is_change and functional_call(made, self._rules) is None:

@@ -88,6 +88,33 @@ def test_calls_one_by_one(function: Any, dynamic: bool) -> None:
         torch.testing.assert_close(executable(x), function(x), equal_nan=True, rtol=1e-4, atol=1e-5)
 
 
+class BuiltInNames(nn.Module):
+    """Has arguments, a buffer and a parameter with names that Python or a call has, too."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("len", torch.tensor([2.0, 3.0]))
+        self.id = nn.Parameter(torch.tensor([5.0, 7.0]))
+
+    def forward(self, input: torch.Tensor, max: torch.Tensor, input_1: torch.Tensor, diff: torch.Tensor) -> Any:
+        """Diffs are composites, the first of which would be called like the last argument."""
+        return {"diff": torch.diff(input) * max + input_1, "id": torch.diff(diff) * self.id - self.len}
+
+
+def test_arguments_keep_their_names() -> None:
+    model, inputs = BuiltInNames(), {name: torch.randn(3) for name in ("input", "diff")}
+    inputs |= {name: torch.randn(2) for name in ("max", "input_1")}
+    program = torch.export.export(model, (), inputs)
+    found = decompose_calls(program, DEFAULT_RULES)
+    assert found is not None
+    names = [[node.name for node in each.graph.nodes if node.op == "placeholder"] for each in (found, program)]
+    assert names[0] == names[1]
+    executable = sw.compile(program, progress=False)
+    torch.testing.assert_close(executable(**inputs), model(**inputs))
+    with pytest.raises(sw.StepwellError, match=r"argument 'input'"):
+        executable(**(inputs | {"input": torch.randn(4)}))
+
+
 def test_bodies_of_branches() -> None:
     def branches(x: torch.Tensor) -> torch.Tensor:
         return torch.cond(x.sum() > 0, lambda x: torch.sinc(x), lambda x: torch.diff(x, dim=1, prepend=x[:, :1]), (x,))
