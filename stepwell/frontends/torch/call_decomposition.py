@@ -156,11 +156,10 @@ class _Decomposition:
 
     def _record(self, node: Any) -> Any:
         inputs = [(other.meta.get("val"), self._values[other]) for other in node.all_input_nodes]
-        tensors = [each for each in inputs if isinstance(each[0], torch.Tensor)]
         reads = bool(node.meta.get("unbacked_bindings"))
         known = free_unbacked_symbols([value for value, _ in inputs if isinstance(value, torch.Tensor | torch.SymInt)])
         origin = Origin(node.target, node.name, {**node.meta, "from_node": [_source(node)]})
-        recorder = CallRecorder(self.graph, self._table, self._rules, origin, tensors, known, reads_sizes=reads)
+        recorder = CallRecorder(self.graph, self._table, self._rules, origin, inputs, known, reads_sizes=reads)
         args, kwargs = _values_of(node.args), _values_of(node.kwargs)
         with torch.no_grad(), enable_python_dispatcher(), self._mode, self._without_new_sizes():
             try:

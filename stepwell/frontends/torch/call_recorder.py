@@ -1,7 +1,7 @@
 """Record what one call of a program is decomposed into.
 
 The decomposition runs on the fake tensors that torch left at the program's nodes, and every op that it calls becomes a
-node of a graph.  Sizes need no calls: they stand in the arguments as they are.
+node of a graph.  Sizes that it computes need no calls: they stand in the arguments as they are.
 """
 
 import operator
@@ -15,11 +15,13 @@ from torch.fx.experimental.symbolic_shapes import free_unbacked_symbols
 from torch.utils import _pytree as pytree
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from stepwell.frontends.torch.data_sizes import serve_as_size
 from stepwell.frontends.torch.in_place import functional_overload
 from stepwell.frontends.torch.new_nodes import new_call
 from stepwell.frontends.torch.registry import ImportRules
 
 _COMPOSITE = torch._C.DispatchKey.CompositeImplicitAutograd
+_NUMBERS = (torch.SymInt, torch.SymFloat, torch.SymBool)
 
 
 class CannotRecordError(Exception):
@@ -56,7 +58,7 @@ class CallRecorder(TorchDispatchMode):
         table: the decompositions by overload; those of composites apply to them too.
         rules: of the import, which tell what op needs no decomposition.
         origin: of the call that is decomposed.
-        tensors: the call's operands, and their nodes in the graph.
+        operands: tensors and numbers that the call takes, and their nodes in the graph.
         data_sizes: symbols of sizes that depend on data, and are known before the call.
         reads_sizes: let the call give tensors of more such sizes.
     """
@@ -69,7 +71,7 @@ class CallRecorder(TorchDispatchMode):
         table: Mapping[Any, Callable[..., Any]],
         rules: ImportRules,
         origin: Origin,
-        tensors: Sequence[tuple[torch.Tensor, Any]],
+        operands: Sequence[tuple[Any, Any]],
         data_sizes: Set[Any],
         *,
         reads_sizes: bool = False,
@@ -83,9 +85,10 @@ class CallRecorder(TorchDispatchMode):
         self._data_sizes = data_sizes
         self._reads_sizes = reads_sizes
         # Tensors are kept alive beside their nodes, so that no id means two of them.
-        self._known = {id(tensor): (tensor, node) for tensor, node in tensors}
+        self._known = {id(value): (value, node) for value, node in operands if isinstance(value, torch.Tensor)}
         self._operands = frozenset(self._known)
-        self._views = Counter(_storage(tensor) for tensor, _ in tensors)
+        self._views = Counter(_storage(tensor) for tensor, _ in self._known.values())
+        self._numbers = [(value, node) for value, node in operands if isinstance(value, _NUMBERS)]
 
     def run(self, func: Any, args: Any, kwargs: Any) -> Any:
         """Run an op, and record what it consists of."""
@@ -212,13 +215,26 @@ class CallRecorder(TorchDispatchMode):
         self._known[id(tensor)] = (tensor, node)
 
     def _node(self, value: Any) -> Any:
+        if isinstance(value, _NUMBERS):
+            return self._number(value)
         if not isinstance(value, torch.Tensor):
-            if isinstance(value, torch.SymFloat | torch.SymBool):
-                raise CannotRecordError("a number is computed from sizes")
             return value
         if id(value) not in self._known:
             raise CannotRecordError("a decomposition makes a constant")
         return self._known[id(value)][1]
+
+    def _number(self, value: Any) -> Any:
+        """Return the node of a number that the call takes; a size that is computed of them stands for itself."""
+        expr = value.node.expr
+        for known, node in self._numbers:
+            if type(known) is type(value) and known.node.expr == expr:
+                return node
+        if not isinstance(value, torch.SymInt):
+            raise CannotRecordError("a number is computed from sizes")
+        for known, node in self._numbers:
+            if known.node.expr in expr.free_symbols:
+                serve_as_size(node)
+        return value
 
 
 def _is_effect(target: Any) -> bool:

@@ -39,11 +39,21 @@ _LOGIC: dict[Any, type[GraphOperation]] = {
     operator.not_: BitwiseNotOp,
     torch.sym_not: BitwiseNotOp,
 }
+_IS_SIZE = "stepwell.is_size"
+# Types of parameters, as schemas spell them, that take a number to compute with.
+_SCALARS = frozenset(["number", "Optional[number]", "List[number]", "Tensor"])
 
 
 def is_value(node: Any) -> bool:
     """Tell whether a number that a node reads from a tensor is used as a value alone, and never as a size."""
+    if node.meta.get(_IS_SIZE, False):
+        return False
     return all(user.op == "output" or _takes_scalar(user, node) for user in node.users)
+
+
+def serve_as_size(node: Any) -> None:
+    """Note that sizes are computed of a number that a node reads, by calls which have no node."""
+    node.meta[_IS_SIZE] = True
 
 
 def is_needed(node: Any) -> bool:
@@ -70,9 +80,12 @@ def _takes_scalar(user: Any, node: Any) -> bool:
     given = dict(zip((argument.name for argument in user.target._schema.arguments), user.args, strict=False))
     given |= user.kwargs
     kinds = {argument.name: str(argument.type) for argument in user.target._schema.arguments}
-    return all(
-        kinds[name] in ("number", "Optional[number]", "Tensor") for name, value in given.items() if value is node
-    )
+    return all(kinds[name] in _SCALARS for name, value in given.items() if _holds(value, node))
+
+
+def _holds(argument: Any, node: Any) -> bool:
+    """Tell whether an argument is a node, or a list with it."""
+    return any(item is node for item in argument) if isinstance(argument, list | tuple) else argument is node
 
 
 @dataclass

@@ -33,6 +33,10 @@ def _masks(draw: Inputs, *shape: int) -> list[torch.Tensor]:
     return [draw.bools(*shape), torch.ones(shape, dtype=torch.bool), torch.zeros(shape, dtype=torch.bool)]
 
 
+def _loss_without_a_class(x: torch.Tensor, classes: torch.Tensor, ignored: torch.Tensor) -> torch.Tensor:
+    return torch.nn.functional.cross_entropy(x, classes, ignore_index=ignored.item())  # type: ignore[arg-type]
+
+
 def test_choosing_elements() -> None:
     draw = Inputs()
     cases = []
@@ -188,6 +192,15 @@ def test_numbers() -> None:
             lambda x, n, f: (x * n.item(), x + f.item(), x - n.item() * f.item()),
             [x, torch.tensor(3), torch.tensor(2.5)],
         ),
+        Case(
+            "written",
+            lambda x, f: (
+                x.scatter(0, torch.tensor([[1, 2]]), f.item()),
+                x.scatter(1, torch.tensor([[1], [2]]), f.item(), reduce="add"),
+            ),
+            [x, torch.tensor(0.75)],
+        ),
+        Case("around", lambda x, f: torch.constant_pad_nd(x, (1, 2, -1, 3), f.item()), [x, torch.tensor(0.75)]),
         Case("flag", lambda b: torch.full((3,), b.item()), [torch.tensor(True)]),
         Case("size", lambda x, n: (x[: n.item()], x[n.item() :], x[-n.item() :]), [x, torch.tensor(5)]),
         Case("negative", lambda x, n: (x[: n.item()], x[n.item() :]), [x, torch.tensor(-3)]),
@@ -196,6 +209,14 @@ def test_numbers() -> None:
         Case("arange", lambda n: torch.arange(n.item()), [torch.tensor(7)]),
         Case("row", lambda x, n: x[n.item()], [x, torch.tensor(2)]),
         Case("top", lambda x, n: x[:, 0].topk(n.item())[0], [x, torch.tensor(4)]),
+        Case("repeats", lambda x, n: (x.repeat(n.item(), 2), torch.roll(x, n.item(), 0)), [x, torch.tensor(3)]),
+        Case("view", lambda x, n: torch.ops.aten._unsafe_view(x, [n.item(), -1]), [x[:6], torch.tensor(3)]),
+        Case("bins", lambda x, n: torch.bincount(x, minlength=n.item()), [torch.arange(4), torch.tensor(9)]),
+        # Calls that are decomposed one by one take the number, or compute a size of it.
+        Case("band", lambda x, n: (x.tril(n.item()), x.triu(n.item())), [x, torch.tensor(-1)]),
+        Case("parts", lambda x, n: torch.tensor_split(x, [n.item(), n.item() + 2]), [x, torch.tensor(3)]),
+        Case("classes", _loss_without_a_class, [x, draw.integers(x.shape[0], low=0, high=2), torch.tensor(1)]),
+        Case("slope", lambda x, f: torch.nn.functional.softplus(x, f.item()), [x, torch.tensor(0.3)]),
         Case("split", lambda x, n: tuple(x.split(n.tolist())), [x, torch.tensor([3, 0, 5])]),
     ]
     check_cases("elementwise", cases)

@@ -6,9 +6,11 @@ from typing import Any
 from stepwell.dialects.definition import MIXED_LIMIT
 from stepwell.dialects.graph import assembly as ops
 from stepwell.dialects.graph.base import normalize_dim
+from stepwell.dialects.graph.comparison import WhereOp
 from stepwell.dialects.graph.shape import UnfoldOp
 from stepwell.dialects.graph.sizes import number_of_elements
 from stepwell.dialects.graph.types import ONE, Shape, meta_of
+from stepwell.frontends.torch.converters.creation import full_like
 from stepwell.frontends.torch.converters.shape import (
     ZERO,
     Size,
@@ -21,6 +23,7 @@ from stepwell.frontends.torch.converters.shape import (
 )
 from stepwell.frontends.torch.importer import Importer, Value
 from stepwell.frontends.torch.registry import converts
+from stepwell.support.dtypes import DType
 from stepwell.support.symbolic import Expr
 
 
@@ -92,11 +95,19 @@ def pads_by_dim(pads: Sequence[Size], rank: int) -> list[Expr]:
 @converts("aten.constant_pad_nd.default")
 def convert_constant_pad(importer: Importer, node: Any, operand: Value, pads: Sequence[Size], value: Any = 0) -> Value:
     dtype = meta_of(operand).dtype
-    number: Any = float(value) if dtype.is_float else bool(value) if dtype.kind == "bool" else int(value)
     listed = pads_by_dim(pads, rank_of(operand))
     if all(pad == ZERO for pad in listed):
         return operand
-    return importer.emit(ops.ConstantPadOp, operand, pads=listed, value=number)
+    if isinstance(value, bool | int | float):
+        return importer.emit(ops.ConstantPadOp, operand, pads=listed, value=_number_of(dtype, value))
+    padded = importer.emit(ops.ConstantPadOp, operand, pads=listed, value=_number_of(dtype, 0))
+    whole = full_like(importer, operand, True, DType.BOOL)
+    is_inside = importer.emit(ops.ConstantPadOp, whole, pads=listed, value=False)
+    return importer.emit(WhereOp, is_inside, padded, importer.operand(value, dtype))
+
+
+def _number_of(dtype: DType, value: Any) -> Any:
+    return float(value) if dtype.is_float else bool(value) if dtype.kind == "bool" else int(value)
 
 
 @converts("aten.reflection_pad1d.default", "aten.reflection_pad2d.default", "aten.reflection_pad3d.default")

@@ -205,9 +205,9 @@ def convert_repeat_interleave(importer: Importer, node: Any, repeats: Value, *, 
 
 @converts("aten.bincount.default")
 def convert_bincount(
-    importer: Importer, node: Any, operand: Value, weights: Value | None = None, minlength: int = 0
+    importer: Importer, node: Any, operand: Value, weights: Value | None = None, minlength: Expr | int = 0
 ) -> Value:
-    numbers, least = importer.convert(operand, I64), importer.constant(minlength - 1, I64)
+    numbers, least = importer.convert(operand, I64), importer.operand(minlength - 1, I64)
     # One more number makes the maximum of nothing a number.
     all_numbers = importer.emit(CatOp, [numbers, reshape(importer, least, [ONE])], dim=0)
     largest = importer.emit(reduction.AmaxOp, all_numbers, dims=[0], keepdim=False)

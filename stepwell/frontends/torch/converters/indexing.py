@@ -279,7 +279,7 @@ def convert_scatter(
 def convert_scatter_value(
     importer: Importer, node: Any, operand: Value, dim: int, index: Value, value: Any, *, reduce: str = ""
 ) -> Value:
-    src = importer.constant(value, meta_of(operand).dtype)
+    src = importer.operand(value, meta_of(operand).dtype)
     return _scatter(importer, operand, dim, index, src, _REDUCTIONS.get(reduce))
 
 

@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
+from torch._prims_common import is_contiguous_or_false
+
 from stepwell.dialects.graph import shape as ops
 from stepwell.dialects.graph.base import normalize_dim
 from stepwell.dialects.graph.sizes import number_of_elements
@@ -308,7 +310,7 @@ def convert_as_strided(
     order = physical_order(base, importer.sizes)
     begin = importer.sizes.expr(base.storage_offset())
     from_memory = offset is not None and begin != Expr.of(0) and node.args[0].op == "placeholder"
-    if from_memory or not (order or base.is_contiguous()):
+    if from_memory or not (order or is_contiguous_or_false(base)):
         raise ImportProgramError(
             "'as_strided' of a view with gaps, or from a place in the memory of an input, is not supported",
             fix="say the same with slices and permutations",
@@ -321,6 +323,6 @@ def convert_as_strided(
     if all(Expr.of(size) != Expr.of(0) for size in sizes) and (below or above):
         raise ImportProgramError("'as_strided' reads memory that is not of its operand")
     flat = reshape(importer, permute(importer, operand, order) if order else operand, [count])
-    if node.meta["val"].is_contiguous() and place == Expr.of(0) and last + 1 == count:
+    if is_contiguous_or_false(node.meta["val"]) and place == Expr.of(0) and last + 1 == count:
         return reshape(importer, flat, sizes)
     return importer.emit(ops.AsStridedOp, flat, sizes=sizes, strides=strides, offset=place)
