@@ -8,6 +8,7 @@ import numpy as np
 from stepwell.dialects.definition import Operand, Pure, Result
 from stepwell.dialects.graph.assumptions import assume_equal
 from stepwell.dialects.graph.base import GraphOperation, Tensor, integers, same_dtype
+from stepwell.dialects.graph.sizes import provably_differ
 from stepwell.dialects.graph.types import TensorMeta, meta_of
 from stepwell.support.bindings import ir
 from stepwell.support.symbolic import Expr
@@ -32,7 +33,7 @@ class ConvolutionOp(GraphOperation, name="convolution", traits=[Pure]):
     def infer(cls, op: Any) -> tuple[TensorMeta, ...]:
         """``[N, O, *((spatial + 2 * padding - dilation * (kernel - 1) - 1) // stride + 1)]``."""
         operand, weight, groups = _checked(cls.OPERATION_NAME, op)
-        if not operand.shape[1] == weight.shape[1] * groups:
+        if provably_differ(operand.shape[1], weight.shape[1] * groups):
             raise ValueError(f"operand has {operand.shape[1]} channels, the weight takes {weight.shape[1] * groups}")
         _check_groups(weight.shape[0], groups, "output channels")
         spatial = [
@@ -92,7 +93,7 @@ class TransposedConvolutionOp(GraphOperation, name="transposed_convolution", tra
     def infer(cls, op: Any) -> tuple[TensorMeta, ...]:
         """``[N, O, *((spatial - 1) * stride - 2 * padding + dilation * (kernel - 1) + output_padding + 1)]``."""
         operand, weight, groups = _checked(cls.OPERATION_NAME, op)
-        if operand.shape[1] != weight.shape[0]:
+        if provably_differ(operand.shape[1], weight.shape[0]):
             raise ValueError(f"operand has {operand.shape[1]} channels, the weight takes {weight.shape[0]}")
         if not all(size.is_constant for size in weight.shape[2:]):
             raise ValueError(f"the sizes of the kernel must be known at compile time, got {weight}")

@@ -1,10 +1,17 @@
 """Convolutions and transposed convolutions, against torch."""
 
+from collections.abc import Callable
+from typing import Any
+
+import pytest
 import torch
 import torch.nn.functional as F
 from harness import Case, Inputs, check_cases
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+import stepwell as sw
+from stepwell.support.errors import ArgumentError
 
 
 def test_images() -> None:
@@ -101,6 +108,47 @@ def test_dynamic_sizes() -> None:
         ),
     ]
     check_cases("convolution", cases)
+
+
+def test_kernels_of_dynamic_sizes() -> None:
+    draw = Inputs()
+
+    def case(name: str, function: Callable[..., Any], x: tuple[int, ...], w: tuple[int, ...]) -> Case:
+        """All sizes but channels are symbolic; another call has a larger image, and a kernel two taps longer."""
+        dynamic = {
+            0: {0: "n", **{dim: f"s{dim}>=6" for dim in range(2, len(x))}},
+            1: {dim: f"k{dim}" for dim in range(2, len(w))},
+        }
+        others = [(*x[:-1], x[-1] + 3), (*w[:-1], w[-1] + 2)]
+        inputs, more = ([draw.floats(*shape) for shape in shapes] for shapes in ((x, w), others))
+        return Case(name, function, inputs, dynamic, more)
+
+    def spread_far(x: torch.Tensor, w: torch.Tensor) -> torch.Tensor:
+        return F.conv_transpose1d(x, w, stride=3, padding=2, output_padding=2, dilation=2)
+
+    cases = [
+        case("transposed", F.conv_transpose1d, (2, 4, 9), (4, 5, 3)),
+        case("far", spread_far, (2, 4, 9), (4, 5, 3)),
+        case("cropped", lambda x, w: F.conv_transpose2d(x, w, padding=(1, 3)), (2, 4, 9, 7), (4, 5, 3, 4)),
+        case("grouped", lambda x, w: F.conv_transpose2d(x, w, stride=(2, 1), groups=2), (2, 4, 9, 7), (4, 5, 3, 4)),
+        case("volume", lambda x, w: F.conv_transpose3d(x, w, stride=2), (2, 4, 6, 6, 7), (4, 3, 3, 2, 3)),
+    ]
+    check_cases("convolution", cases)
+
+
+def test_padding_of_dynamic_kernels() -> None:
+    class Same(torch.nn.Module):
+        def forward(self, x: torch.Tensor, w: torch.Tensor) -> torch.Tensor:
+            return F.conv2d(x, w, padding="same", dilation=(1, 2))
+
+    draw, auto = Inputs(), torch.export.Dim.AUTO
+    sizes = dict.fromkeys(range(4), auto)
+    inputs = draw.floats(2, 4, 9, 9), draw.floats(3, 4, 3, 5)
+    executable = sw.compile(torch.export.export(Same(), inputs, dynamic_shapes=(sizes, sizes)), progress=False)
+    for x, w in (inputs, (draw.floats(3, 4, 12, 17), draw.floats(6, 4, 5, 7))):
+        torch.testing.assert_close(executable(x, w), Same()(x, w), rtol=1e-3, atol=1e-4)
+    with pytest.raises(ArgumentError, match="must be 0, got"):
+        executable(inputs[0], draw.floats(3, 4, 4, 5))
 
 
 @settings(max_examples=4, deadline=None)
