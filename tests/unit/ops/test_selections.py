@@ -28,6 +28,8 @@ def test_selections() -> None:
         Case("all", lambda x: torch.nonzero_static(x, size=40, fill_value=-7), [draw.integers(5, 3, low=0, high=1)]),
         Case("drawn", lambda x, s: pool2d(x, (3, 2), (4, 5), _random_samples=s), [x, samples]),
         Case("drawn-3d", lambda x, s: pool3d(x, 2, (3, 3, 5), _random_samples=s), [y, deep]),
+        # Samples of more batches than the operand has: torch draws them so, and reads the first.
+        Case("drawn-alone", lambda x, s: pool3d(x[0], 2, (3, 3, 5), _random_samples=s), [y, deep.repeat(3, 1, 1)]),
         Case(
             "gradient", gradients(lambda x, s: pool2d(x, 2, 5, _random_samples=s.detach())[0] + s.sum()), [x, samples]
         ),

@@ -38,6 +38,8 @@ def fractional_max_pool(
     """The largest elements of windows that begin at places drawn at random, and their places; NaN is the largest."""
     dims = len(kernel)
     batched = operand if operand.dim() == dims + 2 else operand.unsqueeze(0)
+    # torch draws more than it reads of an operand without a batch.
+    samples = samples[: batched.shape[0]]
     place = None
     for dim, (taps, wanted) in enumerate(zip(kernel, sizes, strict=True)):
         size = batched.shape[dim + 2]
