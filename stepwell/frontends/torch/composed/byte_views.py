@@ -11,7 +11,7 @@ _INTEGERS = {1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
 
 
 def _changes_size(operand: Any, dtype: torch.dtype) -> bool:
-    # A node's value is a tensor, or in the table of decompositions the operand itself is.
+    # It is asked about nodes of a graph and about tensors that are traced.
     source = operand.meta["val"].dtype if isinstance(operand, torch.fx.Node) else operand.dtype
     return not (source.is_complex or dtype.is_complex) and source.itemsize != dtype.itemsize
 
