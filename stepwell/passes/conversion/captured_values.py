@@ -16,11 +16,16 @@ _PURE_OPS = frozenset(
 )
 
 
+# What choices and expansions of remainders are made of.
+_CONTROL = frozenset(["scf.if", "scf.while"])
+_ENDS = frozenset(["scf.yield", "scf.condition"])
+
+
 def is_pure(op: Any) -> bool:
-    """Tell whether ``op`` computes the same wherever its operands are known; a choice between pure ops does."""
-    if op.name == "scf.if":
+    """Tell whether ``op`` computes the same wherever its operands are known; a choice or loop of pure ops does."""
+    if op.name in _CONTROL:
         inner = [child.operation for region in op.regions for block in region.blocks for child in block.operations]
-        return all(child.name == "scf.yield" or is_pure(child) for child in inner)
+        return all(child.name in _ENDS or is_pure(child) for child in inner)
     if len(op.regions):
         return False
     return op.name.partition(".")[0] in _PURE_DIALECTS or op.name in _PURE_OPS

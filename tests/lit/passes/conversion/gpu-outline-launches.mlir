@@ -91,6 +91,35 @@ func.func @k1(%p: memref<f32>, %w: memref<i8>, %status: memref<i32>) {
 
 // -----
 
+// A loop of pure ops between launches, as remainders are expanded into, is made again in the entry.
+// CHECK: gpu.func @k_loop_0
+// CHECK: %[[REST:.*]] = scf.while
+// CHECK: scf.condition
+// CHECK: memref.store %[[REST]]
+// CHECK-NOT: func.func
+func.func @k_loop(%p: memref<f32>, %s: i64, %w: memref<i8>, %status: memref<i32>)
+    attributes {stepwell.workspace = 0 : i64} {
+  %m = memref.reinterpret_cast %p to offset: [0], sizes: [32], strides: [1] : memref<f32> to memref<32xf32>
+  %x = arith.sitofp %s : i64 to f32
+  %y = arith.constant 2.5 : f32
+  %rest = scf.while (%left = %x) : (f32) -> f32 {
+    %more = arith.cmpf oge, %left, %y : f32
+    scf.condition(%more) %left : f32
+  } do {
+  ^bb0(%left: f32):
+    %less = arith.subf %left, %y : f32
+    scf.yield %less : f32
+  }
+  scf.forall (%block) in (1) {
+    scf.forall (%thread) in (32) {
+      memref.store %rest, %m[%thread] : memref<32xf32>
+    } {mapping = [#gpu.thread<x>]}
+  } {mapping = [#gpu.block<x>]}
+  return
+}
+
+// -----
+
 // Functions without launches are none of its business.
 // CHECK-LABEL: func.func @loops
 // CHECK: scf.forall
