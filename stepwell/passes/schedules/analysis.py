@@ -54,6 +54,7 @@ class Uses:
         reductions: reads of reductions, result -> index tuples.
         valued: variables whose value itself is used as data, not only a position made of it.
         guards: conditions on indices, on the way to what is read under them.
+        proven: variables whose ranges prove a condition, so that no guard tells of it.
         guarded: accesses that happen under a condition only.
         data: symbols that stand for indices read from memory -> variables they depend on.
         computed: pointwise ops evaluated, op's first result -> loop indices.
@@ -65,6 +66,7 @@ class Uses:
     reductions: dict[Any, dict[Indices, None]] = field(default_factory=dict)
     valued: set[str] = field(default_factory=set)
     guards: dict[Condition, None] = field(default_factory=dict)
+    proven: set[str] = field(default_factory=set)
     guarded: set[tuple[Any, Expr]] = field(default_factory=set)
     data: dict[str, frozenset[str]] = field(default_factory=dict)
     computed: dict[Any, dict[Indices, None]] = field(default_factory=dict)
@@ -107,11 +109,36 @@ class Uses:
         """Tell whether one step of ``outer`` is ``extent`` steps of ``inner``, wherever either is used."""
         if {outer, inner} & self.pinned() or any({outer, inner} & names for names in self.data.values()):
             return False
+        if inner in self.proven:
+            # It would run further than what was proven of it.
+            return False
         for position in (*(place for _, place in self.accesses), *self.positions):
             outside, inside = coefficient(position, outer), coefficient(position, inner)
             if outside is None or inside is None or outside != inside * extent:
                 return False
         return True
+
+
+@dataclass
+class _NotingRanges(Ranges):
+    """Ranges that note the variables of conditions which they prove; divisions hold for all values.
+
+    Attributes:
+        plain: the same ranges, which note nothing.
+        noted: gets the variables.
+    """
+
+    plain: Ranges = field(default_factory=Ranges)
+    noted: set[str] = field(default_factory=set)
+
+    def never_negative(self, expr: Expr) -> bool:
+        found = super().never_negative(expr)
+        if found:
+            self.noted |= expr.symbols
+        return found
+
+    def divide(self, a: Expr, b: Expr) -> tuple[Expr, Expr]:
+        return self.plain.divide(a, b)
 
 
 class Walk:
@@ -120,6 +147,7 @@ class Walk:
     def __init__(self, kernel: Kernel, ranges: Ranges, bound: Iterable[Any] = ()) -> None:
         self.kernel, self.ranges, self.bound = kernel, ranges, set(bound)
         self.uses = Uses()
+        self._conditional_ranges = _NotingRanges(ranges.bounds, ranges, self.uses.proven)
         self._seen: set[Any] = set()
         self._conditions = 0
 
@@ -134,7 +162,7 @@ class Walk:
         elif is_reduction(defining(tensor)):
             self.uses.reductions.setdefault(tensor, {})[indices] = None
         else:
-            self._visit(step(self.kernel, self.ranges, tensor, indices))
+            self._visit(step(self.kernel, self._conditional_ranges, tensor, indices))
 
     def _access(self, buffer: Any, indices: Indices) -> None:
         access = buffer, linearise(indices, self.kernel.shape(buffer))
