@@ -100,10 +100,15 @@ def convert_constant_pad(importer: Importer, node: Any, operand: Value, pads: Se
         return operand
     if isinstance(value, bool | int | float):
         return importer.emit(ops.ConstantPadOp, operand, pads=listed, value=_number_of(dtype, value))
-    padded = importer.emit(ops.ConstantPadOp, operand, pads=listed, value=_number_of(dtype, 0))
+    padded = padded_with_zeros(importer, operand, listed)
     whole = full_like(importer, operand, True, DType.BOOL)
     is_inside = importer.emit(ops.ConstantPadOp, whole, pads=listed, value=False)
     return importer.emit(WhereOp, is_inside, padded, importer.operand(value, dtype))
+
+
+def padded_with_zeros(importer: Importer, operand: Value, pads: Sequence[Size]) -> Value:
+    """Put zeros around a tensor: low and high numbers per dimension, the first one's first; negative ones crop."""
+    return importer.emit(ops.ConstantPadOp, operand, pads=list(pads), value=_number_of(meta_of(operand).dtype, 0))
 
 
 def _number_of(dtype: DType, value: Any) -> Any:

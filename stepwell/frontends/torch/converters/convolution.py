@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from typing import Any
 
-from stepwell.dialects.graph.assembly import ConstantPadOp
 from stepwell.dialects.graph.convolution import ConvolutionOp, TransposedConvolutionOp
 from stepwell.dialects.graph.shape import FlipOp
 from stepwell.dialects.graph.types import ONE, meta_of
+from stepwell.frontends.torch.converters.assembly import padded_with_zeros
 from stepwell.frontends.torch.converters.shape import ZERO, Size, permute, reshape, shape_of, slice_along
 from stepwell.frontends.torch.importer import Importer, Value
 from stepwell.frontends.torch.registry import converts
@@ -74,8 +74,7 @@ def _is_known(size: Size) -> bool:
 def _padded(importer: Importer, operand: Value, pads: Sequence[Size], extra: Sequence[Size]) -> Value:
     """Put zeros around images, as many on both sides and ``extra`` more behind them; negative numbers crop."""
     sides = [side for pad, more in zip(pads, extra, strict=True) for side in (Expr.of(pad), Expr.of(pad) + more)]
-    value = 0.0 if meta_of(operand).dtype.is_float else 0
-    return importer.emit(ConstantPadOp, operand, pads=[ZERO] * 4 + sides, value=value)
+    return padded_with_zeros(importer, operand, [ZERO] * 4 + sides)
 
 
 def _spread(importer: Importer, operand: Value, strides: Sequence[Size]) -> Value:
@@ -86,8 +85,7 @@ def _spread(importer: Importer, operand: Value, strides: Sequence[Size]) -> Valu
         shape = list(shape_of(operand))
         apart = reshape(importer, operand, [*shape[: dim + 1], ONE, *shape[dim + 1 :]])
         sides = [ZERO] * (2 * dim + 2) + [ZERO, Expr.of(stride) - 1] + [ZERO] * (2 * (len(shape) - dim - 1))
-        value = 0.0 if meta_of(operand).dtype.is_float else 0
-        filled = importer.emit(ConstantPadOp, apart, pads=sides, value=value)
+        filled = padded_with_zeros(importer, apart, sides)
         whole = shape[dim] * stride
         joined = reshape(importer, filled, [*shape[:dim], whole, *shape[dim + 1 :]])
         operand = slice_along(importer, joined, dim, ZERO, whole - stride + 1)
